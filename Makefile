@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything has one home: the scripts do the work, this file names them.
+CASES ?= 1000000
+
+.PHONY: help demo test bench fuzz test-matrix clean
+
+help:
+	@echo "make demo                  three nodes on this machine form a cluster over QUIC and show it"
+	@echo "make test                  every check and every test, one closing line"
+	@echo "make bench                 this carrier beside inet_tcp and inet_tls, same workload"
+	@echo "make fuzz CASES=10000000   random bytes into every decoder that reads from peers"
+	@echo "make test-matrix           the cluster suites on OTP 27 and 29, and between versions (root, Debian)"
+	@echo "make clean                 remove everything that was built"
+
+demo:
+	@priv/bin/bootstrap.sh demo
+	@examples/demo/run.sh
+
+test:
+	@priv/bin/bootstrap.sh test
+	@test/run.sh
+
+bench:
+	@priv/bin/bootstrap.sh test
+	@bench/run.sh
+
+fuzz:
+	@priv/bin/bootstrap.sh test
+	@test/fuzz.sh $(CASES)
+
+test-matrix:
+	@priv/bin/bootstrap.sh test
+	@test/matrix/run.sh
+
+clean:
+	rm -rf _build target priv/*.so
