@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Every bound on what a peer may send or make us hold: one constant each, with unit and reason.
+
+/// Bytes of one HELLO. A full one (two names of 255 bytes, eight IPv6 addresses, a rotation statement) takes less than
+/// a kilobyte; the rest is room for later fields. Raising it raises what an unauthenticated peer may make us buffer.
+pub const MAX_HELLO_BYTES: usize = 4096;
+
+/// Bytes of a node name: the longest atom OTP makes.
+pub const MAX_NAME_BYTES: usize = 255;
+
+/// Reachable addresses in one HELLO (count). A host has a few per family; each one is a dial that peers may try.
+pub const MAX_ADDRESSES: usize = 8;
+
+/// Connections (count) whose hello has not passed yet. More are refused with `overloaded`: 64 of them, each with
+/// one HELLO buffered, cost 256 KiB.
+pub const MAX_PENDING_PEERS: usize = 64;
+
+/// Pending connections (count) above which a new peer must prove its address by a QUIC retry token first. Low enough
+/// that spoofed addresses never fill [`MAX_PENDING_PEERS`], high enough that a cluster start pays no extra round trip.
+pub const RETRY_ABOVE_PENDING: usize = 16;
+
+/// Bytes of one frame on a dist channel. OTP cuts payloads into 64 KiB fragments, yet control parts and the
+/// first fragment of a signal with large terms in its control tuple may be bigger; 4 MiB is far above both.
+pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
