@@ -1,0 +1,282 @@
+%% SPDX-License-Identifier: Apache-2.0
+-module(barrel_p2p_test).
+-moduledoc """
+Real nodes for the Common Test suites.
+
+A cluster is a folder, a discovery folder in it and the peers started there; `stop/1` ends every one of them, whatever state they are in.
+The control node that runs the suites is never distributed: it speaks to the peers over their standard input and output, so nothing a
+test does to distribution can cut the test off.
+
+`BARREL_P2P_TEST_CARRIER=inet_tcp` runs the same suites over the carrier of OTP, which shows that they describe what OTP does;
+`BARREL_P2P_TEST_ERL` names the `erl` programs (separated by `:`) that the peers of a cluster use in turn.
+""".
+
+-export([carrier/0, only_over/1, seed/0, rounds/1]).
+-export([cluster/1, stop/1, start/2, start/3, arguments/3, code_paths/0, boot_environment/2]).
+-export([on/2, on/3, async/2, await/2]).
+-export([kill/1, freeze/1, thaw/1, alive/1, log/1]).
+-export([connect/2, connected/2, disconnect/2, wait_until/2, wait_until/3]).
+
+-export_type([cluster/0, peer/0, options/0]).
+
+-type carrier() :: barrel_p2p | inet_tcp.
+-type cluster() :: #{dir := file:filename(), table := ets:table(), keeper := pid(), epmd_port := inet:port_number() | undefined}.
+-type peer() :: #{node := node(), control := pid(), os_pid := string(), dir := file:filename()}.
+%% carrier: what the node speaks, last listed is asked first. host: the part after @. names: long or short. data: the folder name that
+%% keeps keys, certificate and log (default: the node's own name). config: application keys. args: further arguments.
+-type options() :: #{carrier => carrier() | [carrier()], host => string(), names => long | short, cookie => string(), data => string(),
+                     config => [{atom(), term()}], args => [string()], connect_all => boolean()}.
+
+-define(STEP_MS, 10).
+-define(CALL_TIMEOUT_MS, 60_000).
+
+%% What the suites run over.
+
+-spec carrier() -> carrier().
+carrier() ->
+    case os:getenv("BARREL_P2P_TEST_CARRIER", "barrel_p2p") of
+        "barrel_p2p" -> barrel_p2p;
+        "inet_tcp" -> inet_tcp
+    end.
+
+%% For init_per_suite and init_per_testcase: `run`, or the reason to skip what only makes sense over that carrier.
+-spec only_over(carrier()) -> run | {skip, string()}.
+only_over(Carrier) ->
+    case carrier() of
+        Carrier -> run;
+        Other -> {skip, lists:concat(["only makes sense over ", Carrier, ", this run is over ", Other])}
+    end.
+
+%% Seeds the random numbers of the calling process; repeat a run by setting BARREL_P2P_SEED to the number printed.
+-spec seed() -> integer().
+seed() ->
+    Seed = case os:getenv("BARREL_P2P_SEED") of
+               false -> erlang:phash2({os:getpid(), erlang:system_time()});
+               Text -> list_to_integer(Text)
+           end,
+    ct:pal("BARREL_P2P_SEED=~b", [Seed]),
+    _ = rand:seed(exsss, Seed),
+    Seed.
+
+%% How often a repeated experiment is repeated: BARREL_P2P_ROUNDS is a percentage of the full length.
+-spec rounds(pos_integer()) -> pos_integer().
+rounds(Full) ->
+    max(1, Full * list_to_integer(os:getenv("BARREL_P2P_ROUNDS", "100")) div 100).
+
+%% Clusters and peers.
+
+-spec cluster(ct_suite:ct_config()) -> cluster().
+cluster(Config) ->
+    Dir = filename:join(proplists:get_value(priv_dir, Config), "cluster-" ++ integer_to_list(erlang:unique_integer([positive]))),
+    ok = filelib:ensure_path(filename:join(Dir, "discovery")),
+    {Keeper, Table} = keeper(),
+    #{dir => Dir, table => Table, keeper => Keeper, epmd_port => start_epmd(Table)}.
+
+-spec stop(cluster()) -> ok.
+stop(#{table := Table, keeper := Keeper}) ->
+    _ = [force(OsPid, "KILL") || {_, #{os_pid := OsPid, control := Control}} <- ets:tab2list(Table), is_process_alive(Control)],
+    Keeper ! stop,
+    ok.
+
+-spec start(cluster(), atom()) -> peer().
+start(Cluster, Name) ->
+    start(Cluster, Name, #{}).
+
+-spec start(cluster(), atom(), options()) -> peer().
+start(#{table := Table} = Cluster, Name, Options) ->
+    Dir = data_dir(Cluster, Name, Options),
+    {ok, Control, _} = peer:start(#{connection => standard_io, peer_down => stop, wait_boot => 30_000, shutdown => close,
+                                    exec => {"/bin/sh", ["-c", "exec \"$0\" \"$@\" 2>>\"$PEER_STDERR\"", erl(Table)]},
+                                    env => boot_environment(Cluster, Dir), args => arguments(Cluster, Name, Options)}),
+    Peer = #{node => peer:call(Control, erlang, node, []), control => Control, os_pid => peer:call(Control, os, getpid, []), dir => Dir},
+    true = ets:insert(Table, {Control, Peer}),
+    Peer.
+
+%% The command line of a node. `undefined` asks for a dynamic name, `none` for a node that is not distributed.
+-spec arguments(cluster(), atom(), options()) -> [string()].
+arguments(#{dir := Root} = Cluster, Name, Options) ->
+    Dir = data_dir(Cluster, Name, Options),
+    Carriers = lists:flatten([maps:get(carrier, Options, carrier())]),
+    lists:append([["-pa" | code_paths()],
+                  name_arguments(Name, Options),
+                  ["-setcookie", maps:get(cookie, Options, "suite"), "-proto_dist" | [atom_to_list(C) || C <- Carriers]],
+                  carrier_arguments(Carriers, Root, Dir),
+                  lists:append([["-barrel_p2p", atom_to_list(K), lists:flatten(io_lib:format("~0p", [V]))]
+                                || {K, V} <- maps:get(config, Options, [])]),
+                  connect_all_arguments(Carriers, Options),
+                  ["-kernel", "logger", log_handler(Dir)],
+                  maps:get(args, Options, [])]).
+
+-spec boot_environment(cluster(), file:filename()) -> [{string(), string() | false}].
+boot_environment(#{epmd_port := Port}, Dir) ->
+    Epmd = [{"ERL_EPMD_PORT", integer_to_list(Port)} || Port =/= undefined],
+    Epmd ++ [{"PEER_STDERR", filename:join(Dir, "stderr")}, {"ERL_CRASH_DUMP", filename:join(Dir, "erl_crash.dump")}, {"TERM", "xterm"},
+             {"ERL_FLAGS", false}, {"ERL_AFLAGS", false}, {"ERL_ZFLAGS", false}].
+
+%% Everything on our code path that is not part of OTP: the library and the compiled suites.
+-spec code_paths() -> [file:filename()].
+code_paths() ->
+    Otp = code:root_dir(),
+    [Path || Path <- lists:usort([filename:absname(P) || P <- code:get_path()]), not lists:prefix(Otp, Path), filelib:is_dir(Path)].
+
+data_dir(#{dir := Root}, Name, Options) ->
+    Dir = filename:join(Root, maps:get(data, Options, atom_to_list(Name))),
+    ok = filelib:ensure_path(Dir),
+    Dir.
+
+name_arguments(none, _Options) ->
+    [];
+name_arguments(Name, Options) ->
+    Flag = case maps:get(names, Options, long) of long -> "-name"; short -> "-sname" end,
+    [Flag, lists:concat([Name, "@", maps:get(host, Options, "127.0.0.1")])].
+
+carrier_arguments(Carriers, Root, Dir) ->
+    Tcp = ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"],
+    Ours = ["-epmd_module", "barrel_p2p_epmd", "-start_epmd", "false",
+            "-barrel_p2p", "auth_key_dir", quoted(filename:join(Dir, "keys")),
+            "-barrel_p2p", "quic_cert_dir", quoted(filename:join(Dir, "quic")),
+            "-barrel_p2p", "discovery_dir", quoted(filename:join(Root, "discovery"))],
+    lists:append([Tcp || lists:member(inet_tcp, Carriers)] ++ [Ours || lists:member(barrel_p2p, Carriers)]).
+
+%% Our carrier keeps `global` from meshing by itself; over OTP's the documented flag does it, so that both run the same tests.
+connect_all_arguments(_Carriers, #{connect_all := Wanted}) -> ["-connect_all", atom_to_list(Wanted)];
+connect_all_arguments([inet_tcp], _Options) -> ["-connect_all", "false"];
+connect_all_arguments(_Carriers, _Options) -> [].
+
+quoted(Text) ->
+    lists:flatten(io_lib:format("~0p", [Text])).
+
+%% Unbuffered, so that the last line before a kill is in the file.
+log_handler(Dir) ->
+    Config = #{file => filename:join(Dir, "log"), modes => [raw, append]},
+    lists:flatten(io_lib:format("~0p", [[{handler, default, logger_std_h, #{config => Config}}]])).
+
+erl(Table) ->
+    Programs = string:split(os:getenv("BARREL_P2P_TEST_ERL", os:find_executable("erl")), ":", all),
+    lists:nth(1 + ets:info(Table, size) rem length(Programs), Programs).
+
+%% A table that outlives the process of one test case.
+keeper() ->
+    Self = self(),
+    Keeper = spawn(fun() ->
+                       Self ! {self(), ets:new(?MODULE, [public])},
+                       receive stop -> ok end
+                   end),
+    receive {Keeper, Table} -> {Keeper, Table} end.
+
+%% OTP's carrier needs an epmd: a private one, so that nothing outside this run is touched.
+start_epmd(Table) ->
+    case carrier() of
+        barrel_p2p -> undefined;
+        inet_tcp -> start_private_epmd(Table)
+    end.
+
+start_private_epmd(Table) ->
+    {ok, Probe} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
+    {ok, Number} = inet:port(Probe),
+    ok = gen_tcp:close(Probe),
+    Self = self(),
+    Owner = spawn(fun() -> epmd_owner(Self, Number) end),
+    OsPid = receive {Owner, Pid} -> integer_to_list(Pid) end,
+    true = ets:insert(Table, {epmd, #{os_pid => OsPid, control => Owner}}),
+    wait_until(epmd, fun() ->
+                         case gen_tcp:connect({127, 0, 0, 1}, Number, []) of
+                             {ok, Socket} -> gen_tcp:close(Socket) =:= ok;
+                             {error, _} -> false
+                         end
+                     end, 5_000),
+    Number.
+
+epmd_owner(Parent, Number) ->
+    Port = open_port({spawn_executable, os:find_executable("epmd")},
+                     [{args, ["-port", integer_to_list(Number), "-address", "127.0.0.1"]}, exit_status, stderr_to_stdout]),
+    {os_pid, OsPid} = erlang:port_info(Port, os_pid),
+    Parent ! {self(), OsPid},
+    receive {Port, {exit_status, _}} -> ok end.
+
+%% Work on a peer.
+
+-spec on(peer(), fun(() -> Result)) -> Result.
+on(Peer, Fun) ->
+    on(Peer, Fun, ?CALL_TIMEOUT_MS).
+
+-spec on(peer(), fun(() -> Result), timeout()) -> Result.
+on(#{control := Control}, Fun, Timeout) ->
+    peer:call(Control, erlang, apply, [Fun, []], Timeout).
+
+%% Runs the fun on the peer while the caller goes on; await/2 gives the result, or fails like the fun did.
+-spec async(peer(), fun(() -> term())) -> {pid(), reference()}.
+async(Peer, Fun) ->
+    spawn_monitor(fun() -> exit({result, on(Peer, Fun)}) end).
+
+-spec await({pid(), reference()}, timeout()) -> term().
+await({Pid, Monitor}, Timeout) ->
+    receive
+        {'DOWN', Monitor, process, Pid, {result, Result}} -> Result;
+        {'DOWN', Monitor, process, Pid, Reason} -> error(Reason)
+    after Timeout ->
+        error({no_answer_after_ms, Timeout})
+    end.
+
+%% kill -9. Returns when the process is gone, without any word to its peers.
+-spec kill(peer()) -> ok.
+kill(#{os_pid := OsPid} = Peer) ->
+    force(OsPid, "KILL"),
+    wait_until(killed, fun() -> not alive(Peer) end, 5_000).
+
+-spec freeze(peer()) -> ok.
+freeze(#{os_pid := OsPid}) -> force(OsPid, "STOP").
+
+-spec thaw(peer()) -> ok.
+thaw(#{os_pid := OsPid}) -> force(OsPid, "CONT").
+
+%% Is the operating system process still there?
+-spec alive(peer()) -> boolean().
+alive(#{control := Control}) ->
+    is_process_alive(Control).
+
+force(OsPid, Signal) ->
+    [] = os:cmd("kill -" ++ Signal ++ " " ++ OsPid),
+    ok.
+
+%% What the peer has logged so far, with what it wrote to standard error.
+-spec log(peer()) -> binary().
+log(#{dir := Dir}) ->
+    iolist_to_binary([case file:read_file(filename:join(Dir, Name)) of {ok, Text} -> Text; {error, enoent} -> <<>> end
+                      || Name <- ["stderr", "log"]]).
+
+%% Connections.
+
+%% Dials from the first to the second and returns when both have the other.
+-spec connect(peer(), peer()) -> ok.
+connect(From, #{node := Node} = To) ->
+    true = on(From, fun() -> net_kernel:connect_node(Node) end),
+    wait_until({connected, Node}, fun() -> connected(From, To) andalso connected(To, From) end, 5_000).
+
+-spec connected(peer(), peer()) -> boolean().
+connected(From, #{node := Node}) ->
+    lists:member(Node, on(From, fun() -> nodes(connected) end)).
+
+%% Cuts the connection from the first side and returns when neither has the other.
+-spec disconnect(peer(), peer()) -> ok.
+disconnect(From, #{node := Node} = To) ->
+    _ = on(From, fun() -> erlang:disconnect_node(Node) end),
+    wait_until({disconnected, Node}, fun() -> not connected(From, To) andalso not connected(To, From) end, 5_000).
+
+-spec wait_until(fun(() -> boolean() | {true, Value}), pos_integer()) -> ok | Value.
+wait_until(Condition, Milliseconds) ->
+    wait_until(condition, Condition, Milliseconds).
+
+%% Asks until the answer is true; What names the promise that was broken when the time is over.
+-spec wait_until(What :: term(), fun(() -> boolean() | {true, Value}), pos_integer()) -> ok | Value.
+wait_until(What, Condition, Milliseconds) ->
+    poll(What, Condition, Milliseconds, erlang:monotonic_time(millisecond) + Milliseconds).
+
+poll(What, Condition, Milliseconds, Deadline) ->
+    case Condition() of
+        true -> ok;
+        {true, Value} -> Value;
+        false ->
+            erlang:monotonic_time(millisecond) > Deadline andalso error({not_within_ms, Milliseconds, What}),
+            receive after ?STEP_MS -> poll(What, Condition, Milliseconds, Deadline) end
+    end.
