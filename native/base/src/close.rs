@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Why a connection ends: the application close codes of QUIC, their numbers and their names.
 //!
-//! Keeps: numbers and names are part of the protocol and never change their meaning; a name is also the reason that Erlang
-//! code sees. Leaves to others: failures that no peer has told us about (timeouts, unreachable addresses).
+//! Keeps: numbers and names are part of the protocol and never change their meaning; a name is also the reason that
+//! Erlang code sees. Leaves to others: failures that no peer has told us about (timeouts, unreachable addresses).
 
 /// The reason in a QUIC application close.
 ///
@@ -16,26 +16,30 @@ pub enum CloseCode {
     Idle = 1,
     /// Both sides dialled at once and the other connection was kept. Nothing to do.
     Duplicate = 2,
-    /// A newer incarnation of the same node has taken over. Nothing to do after a restart; if no node was restarted, two
-    /// nodes run under one name: rename one.
+    /// A newer incarnation of the same node has taken over. Nothing to do after a restart; if no node was restarted,
+    /// two nodes run under one name: rename one.
     Superseded = 3,
     /// The VM halts. Nothing to do.
     Halted = 4,
-    /// The peer sent bytes that the protocol does not know. Look for something else talking on the port, or a bug to report.
+    /// The peer sent bytes that the protocol does not know. Look for something else talking on the port, or a bug to
+    /// report.
     ProtocolError = 5,
     /// The hello has a protocol version that this side does not speak. Upgrade the older node.
     UnsupportedVersion = 6,
     /// The hello claims a name that is no valid node name. Rename the node.
     InvalidName = 7,
-    /// The signature in the hello does not fit key and connection. Somebody relays or replays; look who owns the address.
+    /// The signature in the hello does not fit key and connection. Somebody relays or replays; look who owns the
+    /// address.
     BadSignature = 8,
     /// The cluster proof was made with another cookie. Set the same cookie on both nodes.
     WrongCookie = 9,
     /// Strict mode, and no key is pinned for the peer. Pin its key, if it is to be trusted.
     UnknownKey = 10,
-    /// Another key is pinned for the peer's name. If the peer was rebuilt, delete the old pin; else somebody poses as it.
+    /// Another key is pinned for the peer's name. If the peer was rebuilt, delete the old pin; else somebody poses as
+    /// it.
     KeyMismatch = 11,
-    /// The peer is not the node that was dialled, or claims the receiver's own name. Correct discovery, or rename a node.
+    /// The peer is not the node that was dialled, or claims the receiver's own name. Correct discovery, or rename a
+    /// node.
     NameMismatch = 12,
     /// One side has `auth_enabled` set to false and the other has not. Make them agree.
     AuthMismatch = 13,

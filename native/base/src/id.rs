@@ -10,9 +10,9 @@ use crate::limits::MAX_NAME_BYTES;
 
 /// A node name in the form `name@host`, validated.
 ///
-/// Keeps: at most [`MAX_NAME_BYTES`] bytes; exactly one `@` between two non-empty parts; letters, digits, `_`, `.` and `-` in
-/// both, `:` in the host (an IPv6 literal); no part begins with `.` or `-`. So a name is also safe as a file name and as a
-/// word in a log line, and cannot be taken for an option.
+/// Keeps: at most [`MAX_NAME_BYTES`] bytes; exactly one `@` between two non-empty parts; letters, digits, `_`, `.` and
+/// `-` in both, `:` in the host (an IPv6 literal); no part begins with `.` or `-`. So a name is also safe as a file
+/// name and as a word in a log line, and cannot be taken for an option.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NodeName(Box<str>);
 
