@@ -15,7 +15,9 @@ test does to distribution can cut the test off.
 -export([cluster/1, stop/1, start/2, start/3, arguments/3, code_paths/0, boot_environment/2]).
 -export([on/2, on/3, async/2, await/2]).
 -export([kill/1, freeze/1, thaw/1, alive/1, log/1]).
--export([connect/2, connected/2, disconnect/2, wait_until/2, wait_until/3]).
+-export([connect/2, connected/2, disconnect/2, net_address/2, published/2, free_port/0, wait_until/2, wait_until/3]).
+
+-include_lib("kernel/include/net_address.hrl").
 
 -export_type([cluster/0, peer/0, options/0]).
 
@@ -23,9 +25,9 @@ test does to distribution can cut the test off.
 -type cluster() :: #{dir := file:filename(), table := ets:table(), keeper := pid(), epmd_port := inet:port_number() | undefined}.
 -type peer() :: #{node := node(), control := pid(), os_pid := string(), dir := file:filename()}.
 %% carrier: what the node speaks, last listed is asked first. host: the part after @. names: long or short. data: the folder name that
-%% keeps keys, certificate and log (default: the node's own name). config: application keys. args: further arguments.
+%% keeps keys, certificate and log (default: the node's own name). port: where to listen (default: any). config: application keys.
 -type options() :: #{carrier => carrier() | [carrier()], host => string(), names => long | short, cookie => string(), data => string(),
-                     config => [{atom(), term()}], args => [string()], connect_all => boolean()}.
+                     port => inet:port_number(), config => [{atom(), term()}], args => [string()], connect_all => boolean()}.
 
 -define(STEP_MS, 10).
 -define(CALL_TIMEOUT_MS, 60_000).
@@ -101,6 +103,7 @@ arguments(#{dir := Root} = Cluster, Name, Options) ->
                   name_arguments(Name, Options),
                   ["-setcookie", maps:get(cookie, Options, "suite"), "-proto_dist" | [atom_to_list(C) || C <- Carriers]],
                   carrier_arguments(Carriers, Root, Dir),
+                  port_arguments(Carriers, Options),
                   lists:append([["-barrel_p2p", atom_to_list(K), lists:flatten(io_lib:format("~0p", [V]))]
                                 || {K, V} <- maps:get(config, Options, [])]),
                   connect_all_arguments(Carriers, Options),
@@ -138,6 +141,13 @@ carrier_arguments(Carriers, Root, Dir) ->
             "-barrel_p2p", "discovery_dir", quoted(filename:join(Root, "discovery"))],
     lists:append([Tcp || lists:member(inet_tcp, Carriers)] ++ [Ours || lists:member(barrel_p2p, Carriers)]).
 
+port_arguments(Carriers, #{port := Port}) ->
+    Number = integer_to_list(Port),
+    lists:append([["-kernel", "inet_dist_listen_min", Number, "inet_dist_listen_max", Number] || lists:member(inet_tcp, Carriers)]
+                 ++ [["-barrel_p2p", "listen_port", Number] || lists:member(barrel_p2p, Carriers)]);
+port_arguments(_Carriers, _Options) ->
+    [].
+
 %% Our carrier keeps `global` from meshing by itself; over OTP's the documented flag does it, so that both run the same tests.
 connect_all_arguments(_Carriers, #{connect_all := Wanted}) -> ["-connect_all", atom_to_list(Wanted)];
 connect_all_arguments([inet_tcp], _Options) -> ["-connect_all", "false"];
@@ -172,9 +182,7 @@ start_epmd(Table) ->
     end.
 
 start_private_epmd(Table) ->
-    {ok, Probe} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
-    {ok, Number} = inet:port(Probe),
-    ok = gen_tcp:close(Probe),
+    Number = free_port(),
     Self = self(),
     Owner = spawn(fun() -> epmd_owner(Self, Number) end),
     OsPid = receive {Owner, Pid} -> integer_to_list(Pid) end,
@@ -262,6 +270,32 @@ connected(From, #{node := Node}) ->
 disconnect(From, #{node := Node} = To) ->
     _ = on(From, fun() -> erlang:disconnect_node(Node) end),
     wait_until({disconnected, Node}, fun() -> not connected(From, To) andalso not connected(To, From) end, 5_000).
+
+%% The address of the second node as the first one sees it.
+-spec net_address(peer(), peer()) -> #net_address{}.
+net_address(Peer, #{node := Node}) ->
+    {ok, #net_address{} = Address} = on(Peer, fun() -> net_kernel:node_info(Node, address) end),
+    Address.
+
+%% What the node has written into the discovery folder.
+-spec published(cluster(), node()) -> {Host :: string(), inet:port_number()} | none.
+published(#{dir := Dir}, Node) ->
+    case file:consult(filename:join([Dir, "discovery", atom_to_list(Node) ++ ".endpoint"])) of
+        {ok, [{_Host, _Port} = Address]} -> Address;
+        {error, enoent} -> none
+    end.
+
+%% A port that is free for TCP and UDP right now.
+-spec free_port() -> inet:port_number().
+free_port() ->
+    {ok, Tcp} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
+    {ok, Number} = inet:port(Tcp),
+    Udp = gen_udp:open(Number, [{ip, {127, 0, 0, 1}}]),
+    ok = gen_tcp:close(Tcp),
+    case Udp of
+        {ok, Socket} -> gen_udp:close(Socket), Number;
+        {error, eaddrinuse} -> free_port()
+    end.
 
 -spec wait_until(fun(() -> boolean() | {true, Value}), pos_integer()) -> ok | Value.
 wait_until(Condition, Milliseconds) ->
