@@ -1,0 +1,86 @@
+%% SPDX-License-Identifier: Apache-2.0
+-module(barrel_p2p_house_tests).
+-moduledoc """
+The rules of the house that no compiler checks: what a source file looks like and which modules the layer queries cover.
+
+The rules themselves stand in `docs/contributing.md`. There is no list of exceptions: a rule that must bend is changed for all.
+""".
+-include_lib("eunit/include/eunit.hrl").
+
+-define(MAX_LINES, 500).
+-define(MAX_COLUMNS, 150).
+-define(MAX_EXPORTS, 30).
+
+files_are_short_test() ->
+    ?assertEqual([], [{File, N} || File <- sources(), N <- [length(lines(File))], N > ?MAX_LINES]).
+
+lines_fit_the_screen_test() ->
+    ?assertEqual([], [{File, N} || File <- sources(), {N, Line} <- lists:enumerate(lines(File)), string:length(Line) > ?MAX_COLUMNS]).
+
+licence_is_named_test() ->
+    ?assertEqual([], [File || File <- sources() ++ scripts(),
+                              not lists:any(fun(Line) -> contains(Line, "SPDX-License-Identifier: Apache-2.0") end,
+                                            lists:sublist(lines(File), 2))]).
+
+erlang_modules_say_what_they_are_test() ->
+    ?assertEqual([], [File || File <- wildcard("{erlang_src,test,bench}/**/*.erl"), not contains(text(File), "\n-moduledoc ")]).
+
+rust_files_say_what_they_are_test() ->
+    ?assertEqual([], [File || File <- wildcard("native/*/src/**/*.rs"),
+                              case lines(File) of [_Licence, <<"//! ", _/binary>> | _] -> false; _ -> true end]).
+
+only_the_boundary_crate_may_be_unsafe_test() ->
+    ?assertEqual([], [File || File <- wildcard("native/*/src/lib.rs") -- ["native/nif/src/lib.rs"],
+                              not contains(text(File), "#![forbid(unsafe_code)]")]).
+
+environment_is_read_in_one_place_test() ->
+    ?assertEqual(["erlang_src/app/barrel_p2p_config.erl"],
+                 [File || File <- wildcard("erlang_src/**/*.erl"), contains(text(File), "application:get_env")
+                                                                    orelse contains(text(File), "application:get_all_env")]).
+
+modules_stay_small_doors_test() ->
+    ?assertEqual([], [{Module, N} || Module <- modules(), N <- [length(exports(Module))], N > ?MAX_EXPORTS]).
+
+%% A module that no query names could call whatever it likes.
+layer_queries_name_every_module_test() ->
+    {ok, Config} = file:consult(filename:join(root(), "rebar.config")),
+    {xref_queries, Queries} = lists:keyfind(xref_queries, 1, Config),
+    Patterns = lists:usort(lists:append([patterns(Query) || {Query, []} <- Queries])) -- ["barrel_p2p.*"],
+    ?assertEqual([], [Module || Module <- modules(), not lists:any(fun(P) -> is_named(Module, P) end, Patterns)]).
+
+patterns(Query) ->
+    {match, Found} = re:run(Query, "\"([^\"]+)\"", [global, {capture, all_but_first, list}]),
+    lists:append(Found).
+
+is_named(Module, Pattern) ->
+    re:run(atom_to_list(Module), ["^", Pattern, "$"], [{capture, none}]) =:= match.
+
+%% Helpers.
+
+root() ->
+    filename:dirname(filename:dirname(filename:dirname(?FILE))).
+
+sources() ->
+    wildcard("{erlang_src,test,bench,examples}/**/*.erl") ++ wildcard("native/**/*.rs").
+
+scripts() ->
+    wildcard("{test,bench,examples,priv}/**/*.sh") ++ ["Makefile", "rebar.config", ".ci/run"].
+
+wildcard(Pattern) ->
+    lists:sort(filelib:wildcard(Pattern, root())).
+
+text(File) ->
+    {ok, Text} = file:read_file(filename:join(root(), File)),
+    Text.
+
+lines(File) ->
+    string:split(string:trim(text(File), trailing), "\n", all).
+
+contains(Text, Part) ->
+    string:find(Text, Part) =/= nomatch.
+
+modules() ->
+    [list_to_atom(filename:basename(File, ".erl")) || File <- wildcard("erlang_src/**/*.erl")].
+
+exports(Module) ->
+    Module:module_info(exports) -- [{module_info, 0}, {module_info, 1}].
