@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 -module(barrel_p2p_house_tests).
 -moduledoc """
-The rules of the house that no compiler checks: what a source file looks like and which modules the layer queries cover.
+The rules of the house that no compiler checks: what a source file looks like and that every module has a layer.
 
 The rules themselves stand in `docs/contributing.md`. There is no list of exceptions: a rule that must bend is changed for all.
 """.
@@ -41,19 +41,12 @@ environment_is_read_in_one_place_test() ->
 modules_stay_small_doors_test() ->
     ?assertEqual([], [{Module, N} || Module <- modules(), N <- [length(exports(Module))], N > ?MAX_EXPORTS]).
 
-%% A module that no query names could call whatever it likes.
-layer_queries_name_every_module_test() ->
+%% A module outside all layers could call whatever it likes.
+every_module_has_a_layer_test() ->
     {ok, Config} = file:consult(filename:join(root(), "rebar.config")),
-    {xref_queries, Queries} = lists:keyfind(xref_queries, 1, Config),
-    Patterns = lists:usort(lists:append([patterns(Query) || {Query, []} <- Queries])) -- ["barrel_p2p.*"],
-    ?assertEqual([], [Module || Module <- modules(), not lists:any(fun(P) -> is_named(Module, P) end, Patterns)]).
-
-patterns(Query) ->
-    {match, Found} = re:run(Query, "\"([^\"]+)\"", [global, {capture, all_but_first, list}]),
-    lists:append(Found).
-
-is_named(Module, Pattern) ->
-    re:run(atom_to_list(Module), ["^", Pattern, "$"], [{capture, none}]) =:= match.
+    {layers, Layers} = lists:keyfind(layers, 1, Config),
+    Named = lists:append([Members || {_, Members, _} <- Layers]),
+    ?assertEqual({[], []}, {modules() -- Named, Named -- modules()}).
 
 %% Helpers.
 
