@@ -86,10 +86,7 @@ impl CloseCode {
 
     /// The code for a number from a peer.
     pub fn from_wire(number: u64) -> Self {
-        Self::ALL
-            .into_iter()
-            .find(|code| u64::from(code.to_wire()) == number)
-            .unwrap_or(Self::Unknown)
+        Self::ALL.into_iter().find(|code| u64::from(code.to_wire()) == number).unwrap_or(Self::Unknown)
     }
 
     /// The number that travels.

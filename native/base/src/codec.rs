@@ -71,9 +71,7 @@ impl<'a> Reader<'a> {
     /// The next `count` bytes, borrowed.
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], DecodeError> {
         let rest = self.input.get(self.offset..).unwrap_or_default();
-        let taken = rest
-            .get(..count)
-            .ok_or(DecodeError::Truncated { offset: self.offset })?;
+        let taken = rest.get(..count).ok_or(DecodeError::Truncated { offset: self.offset })?;
         self.offset += count;
         Ok(taken)
     }
@@ -161,10 +159,7 @@ mod tests {
         let mut writer = Writer::new();
         writer.u8(1).u16(2).u32(3).u64(4).short(b"five").bytes(b"6");
         let bytes = writer.finish();
-        assert_eq!(
-            bytes,
-            *b"\x01\x00\x02\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x04\x04five6"
-        );
+        assert_eq!(bytes, *b"\x01\x00\x02\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x04\x04five6");
 
         let mut reader = Reader::new(&bytes);
         assert_eq!(reader.u8(), Ok(1));

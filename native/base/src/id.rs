@@ -63,9 +63,7 @@ impl NodeName {
         // Only ASCII is left, so this conversion cannot fail.
         std::str::from_utf8(bytes)
             .map(|text| Self(text.into()))
-            .map_err(|error| NameError::BadCharacter {
-                offset: error.valid_up_to(),
-            })
+            .map_err(|error| NameError::BadCharacter { offset: error.valid_up_to() })
     }
 
     /// The whole name.
@@ -155,14 +153,7 @@ mod tests {
     #[test]
     fn names_that_erlang_nodes_have_pass() {
         let longest = format!("{}@host", "a".repeat(250));
-        for text in [
-            "a@b",
-            "node_1@host-2.example.com",
-            "N9.x-y@10.0.0.1",
-            "n@::1",
-            "n@fe80::1:2",
-            &longest,
-        ] {
+        for text in ["a@b", "node_1@host-2.example.com", "N9.x-y@10.0.0.1", "n@::1", "n@fe80::1:2", &longest] {
             let name = NodeName::parse(text.as_bytes()).unwrap();
             assert_eq!(name.as_str(), text);
             assert_eq!(format!("{}@{}", name.name(), name.host()), text);
@@ -206,14 +197,8 @@ mod tests {
 
     #[test]
     fn a_later_start_is_a_larger_incarnation() {
-        let early = Incarnation {
-            started_ms: 1,
-            random: u64::MAX,
-        };
-        let late = Incarnation {
-            started_ms: 2,
-            random: 0,
-        };
+        let early = Incarnation { started_ms: 1, random: u64::MAX };
+        let late = Incarnation { started_ms: 2, random: 0 };
         assert!(early < late);
     }
 }

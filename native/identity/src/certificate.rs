@@ -83,10 +83,8 @@ impl Certificate {
         let cert_der = parse_cert(cert_pem)?;
         let key_der = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|_| CertificateError::BadKey)?;
         let provider = rustls::crypto::ring::default_provider();
-        let signing_key = provider
-            .key_provider
-            .load_private_key(key_der.clone_key())
-            .map_err(|_| CertificateError::BadKey)?;
+        let signing_key =
+            provider.key_provider.load_private_key(key_der.clone_key()).map_err(|_| CertificateError::BadKey)?;
         match CertifiedKey::new(vec![cert_der.clone()], signing_key).keys_match() {
             Ok(()) => Ok(Self {
                 cert_pem: cert_pem.to_owned(),
@@ -103,9 +101,7 @@ impl Certificate {
 /// Shows no key.
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificate")
-            .field("cert_der", &self.cert_der)
-            .finish_non_exhaustive()
+        f.debug_struct("Certificate").field("cert_der", &self.cert_der).finish_non_exhaustive()
     }
 }
 
@@ -119,10 +115,7 @@ impl CertificateFacts {
             .subject()
             .iter()
             .any(|attribute| attribute.oid == ORGANIZATION_NAME && attribute.value.value() == ORGANIZATION.as_bytes());
-        Ok(Self {
-            not_after_s: tbs.validity().not_after.to_unix_duration().as_secs(),
-            self_made,
-        })
+        Ok(Self { not_after_s: tbs.validity().not_after.to_unix_duration().as_secs(), self_made })
     }
 
     /// Has it expired, or will it within 30 days?

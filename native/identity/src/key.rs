@@ -33,9 +33,7 @@ pub struct BadSignature;
 impl KeyPair {
     /// The pair that a seed of 32 random bytes stands for.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self {
-            secret: SigningKey::from_bytes(seed),
-        }
+        Self { secret: SigningKey::from_bytes(seed) }
     }
 
     /// The pair of a stored seed, checked against the stored public key.
@@ -94,10 +92,7 @@ mod tests {
         let signature = pair.sign(b"message");
         assert_eq!(verify_strict(&pair.public(), b"message", &signature), Ok(()));
         assert_eq!(verify_strict(&pair.public(), b"another", &signature), Err(BadSignature));
-        assert_eq!(
-            verify_strict(&other.public(), b"message", &signature),
-            Err(BadSignature)
-        );
+        assert_eq!(verify_strict(&other.public(), b"message", &signature), Err(BadSignature));
     }
 
     /// A key of small order verifies forged signatures unless checked strictly.
@@ -107,10 +102,7 @@ mod tests {
         point[0] = 1;
         let mut forged = [0; 64];
         forged[0] = 1;
-        assert_eq!(
-            verify_strict(&PublicKey(point), b"anything", &forged),
-            Err(BadSignature)
-        );
+        assert_eq!(verify_strict(&PublicKey(point), b"anything", &forged), Err(BadSignature));
     }
 
     #[test]
@@ -118,10 +110,7 @@ mod tests {
         let pair = KeyPair::from_seed(&[1; 32]);
         let other = KeyPair::from_seed(&[2; 32]);
         assert!(KeyPair::from_parts(&[1; 32], &pair.public()).is_ok());
-        assert_eq!(
-            KeyPair::from_parts(&[1; 32], &other.public()).unwrap_err(),
-            KeyError::PairMismatch
-        );
+        assert_eq!(KeyPair::from_parts(&[1; 32], &other.public()).unwrap_err(), KeyError::PairMismatch);
     }
 
     /// RFC 8032, 7.1, test 1.

@@ -26,11 +26,7 @@ impl Rotation {
     /// Signs the new key with the old one.
     pub fn sign(old: &KeyPair, new: PublicKey) -> Self {
         let signature = old.sign(&signed_bytes(&old.public(), &new));
-        Self {
-            old: old.public(),
-            new,
-            signature,
-        }
+        Self { old: old.public(), new, signature }
     }
 
     /// Was the statement made by the holder of the old key?
@@ -58,11 +54,7 @@ impl Rotation {
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            old: PublicKey(reader.array()?),
-            new: PublicKey(reader.array()?),
-            signature: reader.array()?,
-        })
+        Ok(Self { old: PublicKey(reader.array()?), new: PublicKey(reader.array()?), signature: reader.array()? })
     }
 }
 
@@ -93,31 +85,14 @@ mod tests {
         let mut bytes = statement().encode();
         bytes.push(0);
         assert_eq!(Rotation::decode(&bytes), Err(DecodeError::Trailing { offset: 128 }));
-        assert_eq!(
-            Rotation::decode(&bytes[..127]),
-            Err(DecodeError::Truncated { offset: 64 })
-        );
+        assert_eq!(Rotation::decode(&bytes[..127]), Err(DecodeError::Truncated { offset: 64 }));
     }
 
     #[test]
     fn a_statement_about_another_key_is_not_believed() {
         let other = KeyPair::from_seed(&[3; 32]).public();
-        assert_eq!(
-            Rotation {
-                new: other,
-                ..statement()
-            }
-            .verify(),
-            Err(BadSignature)
-        );
-        assert_eq!(
-            Rotation {
-                old: other,
-                ..statement()
-            }
-            .verify(),
-            Err(BadSignature)
-        );
+        assert_eq!(Rotation { new: other, ..statement() }.verify(), Err(BadSignature));
+        assert_eq!(Rotation { old: other, ..statement() }.verify(), Err(BadSignature));
     }
 
     fn statement() -> Rotation {

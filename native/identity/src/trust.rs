@@ -116,14 +116,7 @@ impl TrustBook {
     /// Records what [`Decision::Pin`] or [`Decision::Repin`] decided. A pin that is replaced keeps its level.
     pub fn accept(&mut self, name: NodeName, key: PublicKey, now_ms: u64) {
         let level = self.pins.get(&name).map_or(PinLevel::Tofu, |pin| pin.level);
-        self.put(
-            name,
-            Pin {
-                key,
-                level,
-                added_ms: now_ms,
-            },
-        );
+        self.put(name, Pin { key, level, added_ms: now_ms });
     }
 
     /// Pins a key, whatever was pinned before.
@@ -177,9 +170,7 @@ impl Pattern {
     /// Does it match?
     pub fn matches(&self, node: &NodeName) -> bool {
         let fits = |pattern: &str, part: &str| pattern == "*" || pattern == part;
-        self.0
-            .split_once('@')
-            .is_some_and(|(name, host)| fits(name, node.name()) && fits(host, node.host()))
+        self.0.split_once('@').is_some_and(|(name, host)| fits(name, node.name()) && fits(host, node.host()))
     }
 }
 

@@ -113,11 +113,7 @@ impl Hello {
         };
         let proof = reader.array()?;
         reader.finish()?;
-        Ok(Self {
-            claim,
-            signature,
-            proof,
-        })
+        Ok(Self { claim, signature, proof })
     }
 
     /// Did the sender sign?
@@ -141,10 +137,7 @@ impl Hello {
 /// Leaves the proofs out: they are noise, and a logged cluster proof is something to guess cookies with.
 impl fmt::Debug for Hello {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hello")
-            .field("claim", &self.claim)
-            .field("auth", &self.auth())
-            .finish_non_exhaustive()
+        f.debug_struct("Hello").field("claim", &self.claim).field("auth", &self.auth()).finish_non_exhaustive()
     }
 }
 
@@ -182,17 +175,10 @@ fn read_claim(reader: &mut Reader<'_>) -> Result<Claim, HelloError> {
         name: read_name(reader)?,
         peer: read_name(reader)?,
         public_key: PublicKey(reader.array()?),
-        incarnation: Incarnation {
-            started_ms: reader.u64()?,
-            random: reader.u64()?,
-        },
+        incarnation: Incarnation { started_ms: reader.u64()?, random: reader.u64()? },
         addresses: read_addresses(reader)?,
         config_digest: reader.array()?,
-        rotation: if read_flag(reader)? {
-            Some(Rotation::read(reader)?)
-        } else {
-            None
-        },
+        rotation: if read_flag(reader)? { Some(Rotation::read(reader)?) } else { None },
     })
 }
 

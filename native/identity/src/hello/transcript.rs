@@ -70,9 +70,7 @@ pub(super) fn proves(cookie: &[u8], transcript: &[u8], proof: &[u8; 32]) -> bool
 
 fn mac(cookie: &[u8], transcript: &[u8]) -> Hmac<Sha256> {
     #[expect(clippy::expect_used, reason = "invariant: HMAC takes keys of any length")]
-    Hmac::<Sha256>::new_from_slice(cookie)
-        .expect("HMAC takes keys of any length")
-        .chain_update(transcript)
+    Hmac::<Sha256>::new_from_slice(cookie).expect("HMAC takes keys of any length").chain_update(transcript)
 }
 
 /// Domain label: no other signature of a node key begins with these bytes.

@@ -30,10 +30,7 @@ fn a_rotation_is_followed_once_and_only_from_the_pinned_key() {
     let book = book(&[("a@h", 1)]);
     let tofu = policy(TrustMode::Tofu);
     let strict = policy(TrustMode::Strict);
-    let off = Policy {
-        accept_rotation: false,
-        ..policy(TrustMode::Tofu)
-    };
+    let off = Policy { accept_rotation: false, ..policy(TrustMode::Tofu) };
     let step = |old, new| Rotation::sign(&pair(old), pair(new).public());
     let mut forged = step(3, 2);
     forged.old = pair(1).public();
@@ -56,12 +53,8 @@ fn a_rotation_is_followed_once_and_only_from_the_pinned_key() {
 #[test]
 fn a_rotation_does_not_introduce_an_unknown_name() {
     let rotation = Rotation::sign(&pair(1), pair(2).public());
-    let decision = TrustBook::new().decide(
-        Some(&name("a@h")),
-        &pair(2).public(),
-        Some(&rotation),
-        &policy(TrustMode::Strict),
-    );
+    let decision =
+        TrustBook::new().decide(Some(&name("a@h")), &pair(2).public(), Some(&rotation), &policy(TrustMode::Strict));
     assert_eq!(decision, UNKNOWN);
 }
 
@@ -77,10 +70,7 @@ fn a_dynamic_node_is_never_pinned_and_needs_a_known_key_in_strict() {
 #[test]
 fn cookie_only_names_skip_the_pin() {
     let book = book(&[("a@h", 1)]);
-    let policy = Policy {
-        cookie_only: vec![Pattern::new("*@h")],
-        ..policy(TrustMode::Strict)
-    };
+    let policy = Policy { cookie_only: vec![Pattern::new("*@h")], ..policy(TrustMode::Strict) };
     assert_eq!(decide(&book, "a@h", 2, &policy), Decision::Accept);
     assert_eq!(decide(&book, "new@h", 2, &policy), Decision::Accept);
     assert_eq!(decide(&book, "new@other", 2, &policy), UNKNOWN);
@@ -89,10 +79,7 @@ fn cookie_only_names_skip_the_pin() {
 #[test]
 fn without_authentication_pins_do_not_count() {
     let book = book(&[("a@h", 1)]);
-    let policy = Policy {
-        auth: AuthMode::ProofOnly,
-        ..policy(TrustMode::Strict)
-    };
+    let policy = Policy { auth: AuthMode::ProofOnly, ..policy(TrustMode::Strict) };
     assert_eq!(decide(&book, "a@h", 2, &policy), Decision::Accept);
 }
 
@@ -111,11 +98,7 @@ fn patterns_match_whole_parts_only() {
         ("@", "a@h", false),
         ("a@h@h", "a@h", false),
     ] {
-        assert_eq!(
-            Pattern::new(pattern).matches(&name(node)),
-            expected,
-            "{pattern:?} on {node}"
-        );
+        assert_eq!(Pattern::new(pattern).matches(&name(node)), expected, "{pattern:?} on {node}");
     }
 }
 
@@ -125,22 +108,8 @@ fn an_accepted_key_keeps_the_level_of_the_pin_it_replaces() {
     book.accept(name("a@h"), pair(2).public(), 7);
     book.accept(name("b@h"), pair(3).public(), 8);
     let expected = [
-        (
-            name("a@h"),
-            Pin {
-                key: pair(2).public(),
-                level: PinLevel::Permanent,
-                added_ms: 7,
-            },
-        ),
-        (
-            name("b@h"),
-            Pin {
-                key: pair(3).public(),
-                level: PinLevel::Tofu,
-                added_ms: 8,
-            },
-        ),
+        (name("a@h"), Pin { key: pair(2).public(), level: PinLevel::Permanent, added_ms: 7 }),
+        (name("b@h"), Pin { key: pair(3).public(), level: PinLevel::Tofu, added_ms: 8 }),
     ];
     assert!(book.iter().eq(expected.iter().map(|(name, pin)| (name, pin))));
 }
@@ -153,22 +122,13 @@ fn decide(book: &TrustBook, node: &str, key: u8, policy: &Policy) -> Decision {
 }
 
 fn policy(mode: TrustMode) -> Policy {
-    Policy {
-        mode,
-        auth: AuthMode::Signed,
-        accept_rotation: true,
-        cookie_only: Vec::new(),
-    }
+    Policy { mode, auth: AuthMode::Signed, accept_rotation: true, cookie_only: Vec::new() }
 }
 
 fn book(pins: &[(&str, u8)]) -> TrustBook {
     let mut book = TrustBook::new();
     for (node, key) in pins {
-        let pin = Pin {
-            key: pair(*key).public(),
-            level: PinLevel::Permanent,
-            added_ms: 0,
-        };
+        let pin = Pin { key: pair(*key).public(), level: PinLevel::Permanent, added_ms: 0 };
         book.put(name(node), pin);
     }
     book
