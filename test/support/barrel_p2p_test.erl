@@ -15,7 +15,7 @@ test does to distribution can cut the test off.
 -export([cluster/1, stop/1, start/2, start/3, arguments/3, code_paths/0, boot_environment/2]).
 -export([on/2, on/3, async/2, await/2]).
 -export([kill/1, freeze/1, thaw/1, alive/1, log/1]).
--export([connect/2, connected/2, disconnect/2, net_address/2, published/2, free_port/0, wait_until/2, wait_until/3]).
+-export([connect/2, connected/2, disconnect/2, watch_down/2, net_address/2, published/2, free_port/0, wait_until/2, wait_until/3]).
 
 -include_lib("kernel/include/net_address.hrl").
 
@@ -270,6 +270,18 @@ connected(From, #{node := Node}) ->
 disconnect(From, #{node := Node} = To) ->
     _ = on(From, fun() -> erlang:disconnect_node(Node) end),
     wait_until({disconnected, Node}, fun() -> not connected(From, To) andalso not connected(To, From) end, 5_000).
+
+%% Returns when the first peer is watching the second. await/2 then tells when it saw it go down, in os:system_time(millisecond), and why.
+-spec watch_down(peer(), peer()) -> {pid(), reference()}.
+watch_down(Survivor, #{node := Node}) ->
+    Name = list_to_atom("watch_" ++ atom_to_list(Node)),
+    Watch = async(Survivor, fun() ->
+                                ok = net_kernel:monitor_nodes(true, [nodedown_reason, {node_type, all}]),
+                                true = register(Name, self()),
+                                receive {nodedown, Node, Info} -> {os:system_time(millisecond), proplists:get_value(nodedown_reason, Info)} end
+                            end),
+    ok = wait_until(watching, fun() -> on(Survivor, fun() -> whereis(Name) end) =/= undefined end, 5_000),
+    Watch.
 
 %% The address of the second node as the first one sees it.
 -spec net_address(peer(), peer()) -> #net_address{}.

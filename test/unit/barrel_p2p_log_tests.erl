@@ -1,0 +1,60 @@
+%% SPDX-License-Identifier: Apache-2.0
+-module(barrel_p2p_log_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+refusals_name_node_address_reason_and_remedy_test() ->
+    Peer = #{node => <<"b@h">>, address => {{10, 0, 0, 2}, 4433}, fingerprint => <<0:256>>},
+    ?assertEqual("barrel_p2p: connection from b@h at 10.0.0.2:4433 with key " ++ lists:duplicate(64, $0) ++
+                     " refused (wrong_cookie): the nodes have different cookies; give both the same -setcookie or dist_cookie",
+                 text(refused(inbound, Peer, wrong_cookie))),
+    ?assertMatch("barrel_p2p: connection to b@h at 10.0.0.2:4433 with key 0" ++ _, text(refused(outbound, Peer, key_mismatch))).
+
+ipv6_addresses_are_bracketed_test() ->
+    Peer = #{node => <<"b@h">>, address => {{0, 0, 0, 0, 0, 0, 0, 1}, 1}},
+    ?assertMatch("barrel_p2p: connection to b@h at [::1]:1 refused (refused): " ++ _, text(refused(outbound, Peer, refused))).
+
+peers_may_be_unknown_test() ->
+    ?assertMatch("barrel_p2p: connection from a node without a name refused (hello_timeout): " ++ _, text(refused(inbound, #{}, hello_timeout))).
+
+claimed_names_cannot_forge_log_lines_test() ->
+    Text = text(refused(inbound, #{node => <<"a@h\r\n[error] all is lost", 27, 200>>}, invalid_name)),
+    ?assertMatch("barrel_p2p: connection from a@h??[error]?all?is?lost?? refused" ++ _, Text).
+
+long_names_are_cut_test() ->
+    ?assert(length(text(refused(inbound, #{node => binary:copy(<<"a">>, 5000)}, invalid_name))) < 500).
+
+every_event_is_one_line_test() ->
+    [?assertMatch("barrel_p2p: " ++ _, text(Event))
+     || Event <- [#{event => default_cookie}, #{event => auth_disabled}, #{event => start_refused, text => "why"},
+                  #{event => values_too_late, keys => [listen_port, auth_key_dir]},
+                  #{event => discovery_failed, backend => m, function => lookup, reason => {error, "a\nb"}},
+                  #{event => identity_rotated, fingerprint => <<1:256>>, backup_dir => "/é"},
+                  #{event => certificate_rotated, backup_dir => "/é"}]].
+
+reports_go_out_in_our_domain_test() ->
+    {Handler, Self} = {?FUNCTION_NAME, self()},
+    ok = logger:add_handler(Handler, ?MODULE, #{config => Self, filters => []}),
+    try
+        ok = barrel_p2p_log:refused(inbound, #{node => <<"b@h">>}, wrong_cookie),
+        receive
+            {logged, #{level := Level, msg := {report, Report}, meta := #{domain := Domain}}} ->
+                ?assertEqual({warning, [barrel_p2p]}, {Level, Domain}),
+                ?assertMatch(#{event := refused, reason := wrong_cookie}, Report)
+        after 5000 -> error(not_logged)
+        end
+    after
+        logger:remove_handler(Handler)
+    end.
+
+%% logger handler callback
+log(Event, #{config := Pid}) ->
+    Pid ! {logged, Event}.
+
+refused(Direction, Peer, Reason) ->
+    #{event => refused, direction => Direction, peer => Peer, reason => Reason}.
+
+text(Event) ->
+    {Format, Args} = barrel_p2p_log:format(Event),
+    Text = lists:flatten(io_lib:format(Format, Args)),
+    ?assertNot(lists:member($\n, Text)),
+    Text.
