@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Letting peers in: limits on strangers, the hello, and then a link.
+
+use crate::core::Core;
+use crate::hello;
+use crate::host::Direction;
+use crate::link::Link;
+use crate::peer::Role;
+use crate::reason::Reason;
+use crate::strangers::{Admission, Place};
+use barrel_p2p_base::CloseCode;
+use quinn::{Connection, Incoming, VarInt};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Accepts until the endpoint is closed.
+pub(crate) async fn run(core: Arc<Core>) {
+    while let Some(incoming) = core.quinn.accept().await {
+        let admission = core.strangers().admit(incoming.remote_address().ip(), incoming.remote_address_validated(), Instant::now());
+        match admission {
+            Admission::Accept => {
+                let place = core.strangers().enter();
+                tokio::spawn(greet(core.clone(), incoming, place));
+            }
+            Admission::Retry => {
+                // Fails only for an address that is validated already.
+                let _ = incoming.retry();
+            }
+            Admission::Refuse => incoming.refuse(),
+        }
+    }
+}
+
+async fn greet(core: Arc<Core>, incoming: Incoming, place: Place) {
+    let address = incoming.remote_address();
+    let mut claimed = String::new();
+    let result = tokio::select! {
+        result = tokio::time::timeout(core.config.hello_timeout, connect(&core, incoming, &mut claimed)) => {
+            result.unwrap_or(Err(Reason::Code(CloseCode::HelloTimeout)))
+        }
+        () = place.evicted.notified() => Err(Reason::Code(CloseCode::Overloaded)),
+    };
+    core.strangers().leave(&place);
+    match result {
+        Ok(link) => {
+            if let Some(name) = &link.peer.name {
+                core.refusals().forget(name.as_str());
+            }
+            link.run(core).await;
+        }
+        Err(reason) => core.refused(Direction::Inbound, &claimed, Some(address), reason),
+    }
+}
+
+/// A connection that is closed with a code unless it became a link.
+struct Guarded {
+    connection: Connection,
+    code: Option<CloseCode>,
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if let Some(code) = self.code {
+            self.connection.close(VarInt::from_u32(code.to_wire()), code.name().as_bytes());
+        }
+    }
+}
+
+async fn connect(core: &Arc<Core>, incoming: Incoming, claimed: &mut String) -> Result<Arc<Link>, Reason> {
+    let address = incoming.remote_address();
+    let connection = incoming.await.map_err(|error| Reason::of_connection(&error))?;
+    // Dropped by a timeout or an eviction, it tells the peer so; any other end sets its own code.
+    let mut guarded = Guarded { connection: connection.clone(), code: Some(CloseCode::HelloTimeout) };
+    let result = hello::accept(core, &connection, claimed, |greeting| {
+        let link = Arc::new(Link::new(connection.clone(), greeting.into_peer(address, Role::Accepted), Instant::now()));
+        core.links().add(&link)?;
+        Ok(link)
+    });
+    match result.await {
+        Ok(link) => {
+            guarded.code = None;
+            Ok(link)
+        }
+        Err(refusal) => {
+            guarded.code = None;
+            Err(refusal.settle(&connection))
+        }
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The task of one channel: writes the outbox to the stream, cuts what arrives into frames and hands them to the owner.
+
+use super::{Channel, Closing, Framer, Owner, CREDIT_BYTES};
+use crate::reason::Reason;
+use barrel_p2p_base::CloseCode;
+use bytes::Bytes;
+use quinn::{RecvStream, SendStream, VarInt, WriteError};
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long a graceful end waits for the peer to acknowledge the last bytes.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Pieces taken from the stream in one read: about 90 KiB at the smallest MTU, so a batch is worth a message to the BEAM.
+const READ_PIECES: usize = 64;
+
+/// A tick on the wire: a frame of length 0.
+const TICK: Bytes = Bytes::from_static(&[0; super::FRAME_HEADER_BYTES]);
+
+/// Runs the channel to its end. Returns after the owner has heard `closed`. `explain` knows why the link was closed when it was we who
+/// closed it.
+pub(crate) async fn run(
+    channel: Arc<Channel>,
+    mut send: SendStream,
+    mut recv: RecvStream,
+    explain: impl Fn(Reason) -> Reason,
+) {
+    let Some(owner) = wait_for_owner(&channel).await else {
+        let code = VarInt::from_u32(CloseCode::Idle.to_wire());
+        let _ = send.reset(code);
+        let _ = recv.stop(code);
+        return;
+    };
+    let mut closing = channel.closing.subscribe();
+    let (reason, ended_by_us) = {
+        let write = write_all(&channel, &mut send, owner.as_ref());
+        let read = read_all(&channel, &mut recv, owner.as_ref());
+        tokio::pin!(write, read);
+        tokio::select! {
+            reason = &mut read => (reason, false),
+            end = &mut write => match end {
+                WriteEnd::Finished => (Reason::Closed, true),
+                // The reader knows why the stream broke, and may still hold frames that came before.
+                WriteEnd::Broken => tokio::select! {
+                    reason = &mut read => (reason, false),
+                    () = aborted(&mut closing) => (Reason::Closed, true),
+                },
+            },
+            () = aborted(&mut closing) => (Reason::Closed, true),
+        }
+    };
+    let reason = explain(reason);
+    channel.outbox().close();
+    if ended_by_us && *channel.closing.borrow() == Closing::Graceful {
+        let _ = tokio::time::timeout(LINGER, send.stopped()).await;
+    }
+    let code = VarInt::from_u32(reason.close_code().to_wire());
+    let _ = send.reset(code);
+    let _ = recv.stop(code);
+    owner.closed(reason);
+}
+
+async fn wait_for_owner(channel: &Channel) -> Option<Arc<dyn Owner>> {
+    loop {
+        if let Some(owner) = channel.owner() {
+            return Some(owner.clone());
+        }
+        if channel.is_closing() {
+            return None;
+        }
+        channel.owned.notified().await;
+    }
+}
+
+async fn aborted(closing: &mut watch::Receiver<Closing>) {
+    if closing.wait_for(|how| *how == Closing::Abort).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+enum WriteEnd {
+    Broken,
+    Finished,
+}
+
+async fn write_all(channel: &Channel, send: &mut SendStream, owner: &dyn Owner) -> WriteEnd {
+    loop {
+        let step = channel.outbox().next_step();
+        let tick = channel.tick.swap(false, Ordering::AcqRel);
+        let result: Result<(), WriteError> = match step {
+            Some(mut step) => {
+                let result = send.write_all_chunks(&mut step.chunks).await;
+                if channel.outbox().written(step.bytes) {
+                    owner.writable();
+                }
+                result
+            }
+            None if tick => send.write_chunk(TICK).await,
+            None if channel.is_closing() => {
+                return if send.finish().is_ok() { WriteEnd::Finished } else { WriteEnd::Broken };
+            }
+            None => {
+                channel.work.notified().await;
+                Ok(())
+            }
+        };
+        if result.is_err() {
+            return WriteEnd::Broken;
+        }
+    }
+}
+
+async fn read_all(channel: &Channel, recv: &mut RecvStream, owner: &dyn Owner) -> Reason {
+    let mut framer = Framer::default();
+    let mut pieces = vec![Bytes::new(); READ_PIECES];
+    loop {
+        while channel.owed.load(Ordering::Acquire) >= CREDIT_BYTES {
+            channel.credit.notified().await;
+        }
+        let count = match recv.read_chunks(&mut pieces).await {
+            Ok(Some(count)) => count,
+            Ok(None) => return Reason::Closed,
+            Err(error) => return Reason::of_read(&error),
+        };
+        for piece in &mut pieces[..count] {
+            if framer.push(std::mem::take(piece)).is_err() {
+                return Reason::Code(CloseCode::ProtocolError);
+            }
+        }
+        let batch = framer.take();
+        channel.received.fetch_add(batch.frames, Ordering::Relaxed);
+        if batch.frames > batch.ticks {
+            channel.owed.fetch_add(batch.bytes, Ordering::AcqRel);
+            owner.frames(batch);
+        }
+    }
+}

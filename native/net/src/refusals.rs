@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Memory of failures: the last reason per node, and a brake on how many refusals are reported.
+
+use crate::reason::Reason;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Nodes whose last failure is remembered. A stranger may claim any name, so the oldest entry makes room.
+const REMEMBERED_NODES: usize = 1024;
+
+/// Refusals reported at once before the brake works, and how often one more is reported then. A flood of strangers must not become a
+/// flood of log lines.
+const REPORT_BURST: u32 = 50;
+const REPORT_EVERY: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
+pub(crate) struct Refusals {
+    last: BTreeMap<String, (Reason, Instant)>,
+    total: u64,
+    reports_left: u32,
+    refilled_at: Instant,
+}
+
+impl Refusals {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { last: BTreeMap::new(), total: 0, reports_left: REPORT_BURST, refilled_at: now }
+    }
+
+    /// Remembers a failure; true when it is to be reported too.
+    pub(crate) fn record(&mut self, node: &str, reason: Reason, now: Instant) -> bool {
+        self.total += 1;
+        if !node.is_empty() {
+            if self.last.len() >= REMEMBERED_NODES && !self.last.contains_key(node) {
+                let oldest = self.last.iter().min_by_key(|(_, (_, at))| *at).map(|(name, _)| name.clone());
+                if let Some(name) = oldest {
+                    self.last.remove(&name);
+                }
+            }
+            self.last.insert(node.to_owned(), (reason, now));
+        }
+        let refill = u32::try_from(now.duration_since(self.refilled_at).as_millis() / REPORT_EVERY.as_millis()).unwrap_or(REPORT_BURST);
+        if refill > 0 {
+            self.reports_left = self.reports_left.saturating_add(refill).min(REPORT_BURST);
+            self.refilled_at = now;
+        }
+        let report = self.reports_left > 0;
+        self.reports_left = self.reports_left.saturating_sub(1);
+        report
+    }
+
+    /// A link to the node is up: what failed before no longer matters.
+    pub(crate) fn forget(&mut self, node: &str) {
+        self.last.remove(node);
+    }
+
+    pub(crate) fn last(&self, node: &str) -> Option<(Reason, Instant)> {
+        self.last.get(node).copied()
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_remembered_but_not_reported() {
+        let start = Instant::now();
+        let mut refusals = Refusals::new(start);
+        let reported = (0..5_000).filter(|n| refusals.record(&format!("n{n}@h"), Reason::Refused, start)).count();
+        assert_eq!(reported, REPORT_BURST as usize);
+        assert_eq!(refusals.last.len(), REMEMBERED_NODES);
+        assert_eq!(refusals.total(), 5_000);
+        assert!(refusals.record("late@h", Reason::Refused, start + REPORT_EVERY));
+        assert_eq!(refusals.last("late@h"), Some((Reason::Refused, start + REPORT_EVERY)));
+    }
+
+    #[test]
+    fn success_clears_the_last_failure() {
+        let now = Instant::now();
+        let mut refusals = Refusals::new(now);
+        refusals.record("n@h", Reason::DialTimeout, now);
+        refusals.forget("n@h");
+        assert_eq!(refusals.last("n@h"), None);
+    }
+}

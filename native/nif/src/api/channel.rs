@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Channels.
+
+use crate::owner::ProcessPair;
+use crate::resource::{ChannelRes, EndpointRes};
+use crate::{atoms, encode, payload};
+use barrel_p2p_node::{Accepted, Channel, NodeName, Request};
+use rustler::{Atom, Binary, Encoder, Env, Error, ListIterator, LocalPid, NifMap, NifResult, ResourceArc, Term};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(NifMap)]
+struct Dial<'a> {
+    node: Binary<'a>,
+    own_name: Binary<'a>,
+    cookie: Binary<'a>,
+    addresses: Vec<(String, u16)>,
+}
+
+#[rustler::nif]
+fn channel_connect<'a>(
+    env: Env<'a>,
+    endpoint: ResourceArc<EndpointRes>,
+    input: LocalPid,
+    dial: Dial<'a>,
+    timeout_ms: u64,
+) -> NifResult<Term<'a>> {
+    let Ok(node) = NodeName::parse(&dial.node) else {
+        return Ok(encode::failure(env, "invalid_name", &String::from_utf8_lossy(&dial.node)));
+    };
+    let own_name = NodeName::parse(&dial.own_name).ok();
+    let request = Request { node, own_name, cookie: dial.cookie.to_vec(), addresses: dial.addresses };
+    let channel = owned_by_caller(env, Arc::new(Channel::default()), input).ok_or(Error::BadArg)?;
+    match endpoint.0.endpoint().connect(channel.0.clone(), request, Duration::from_millis(timeout_ms)) {
+        Ok(()) => Ok((atoms::ok(), channel).encode(env)),
+        Err(reason) => Ok(encode::failure(env, reason.name(), "")),
+    }
+}
+
+/// Makes the caller the channel's controller.
+fn owned_by_caller(env: Env<'_>, channel: Arc<Channel>, input: LocalPid) -> Option<ResourceArc<ChannelRes>> {
+    let resource = ResourceArc::new(ChannelRes(channel));
+    own(env, &resource, input).then_some(resource)
+}
+
+fn own(env: Env<'_>, channel: &ResourceArc<ChannelRes>, input: LocalPid) -> bool {
+    let controller = env.pid();
+    env.monitor(channel, &controller).is_some() && channel.0.own(Arc::new(ProcessPair { controller, input }))
+}
+
+#[rustler::nif]
+fn channel_accept(env: Env<'_>, channel: ResourceArc<ChannelRes>, input: LocalPid) -> Atom {
+    if own(env, &channel, input) { atoms::ok() } else { atoms::closed() }
+}
+
+#[rustler::nif]
+fn channel_send(channel: ResourceArc<ChannelRes>, frames: ListIterator<'_>) -> NifResult<Atom> {
+    let frames = payload::from_terms(frames)?;
+    Ok(match channel.0.send(frames.count, frames.chunks) {
+        Accepted::Busy => atoms::busy(),
+        Accepted::Closed => atoms::closed(),
+        Accepted::Ready => atoms::ok(),
+    })
+}
+
+#[rustler::nif]
+fn channel_ack(channel: ResourceArc<ChannelRes>, bytes: usize) -> Atom {
+    channel.0.give_back(bytes);
+    atoms::ok()
+}
+
+#[rustler::nif]
+fn channel_tick(channel: ResourceArc<ChannelRes>) -> Atom {
+    channel.0.tick();
+    atoms::ok()
+}
+
+#[rustler::nif]
+fn channel_stat(channel: ResourceArc<ChannelRes>) -> (u64, u64, u64) {
+    let stat = channel.0.stat();
+    (stat.received, stat.sent, stat.pending_bytes)
+}
+
+#[rustler::nif]
+fn channel_close(channel: ResourceArc<ChannelRes>, how: Atom) -> NifResult<Atom> {
+    if how == atoms::graceful() {
+        channel.0.close();
+    } else if how == atoms::abort() {
+        channel.0.abort();
+    } else {
+        return Err(Error::BadArg);
+    }
+    Ok(atoms::ok())
+}
+
+#[rustler::nif]
+fn channel_peer(env: Env<'_>, channel: ResourceArc<ChannelRes>) -> NifResult<Term<'_>> {
+    channel.0.peer().map(|peer| encode::peer(env, peer)).ok_or(Error::BadArg)
+}

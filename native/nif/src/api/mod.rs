@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The NIFs. What each one means to Erlang stands at its stub in `barrel_p2p_nif.erl`.
+
+mod channel;
+mod endpoint;
+mod identity;

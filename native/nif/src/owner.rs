@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A channel's two processes: the controller hears of its state, the input process gets the frames and the end.
+
+use crate::{atoms, encode, mailbox, payload};
+use barrel_p2p_node::{Batch, Owner, Peer, Reason};
+use rustler::{Encoder, LocalPid};
+
+/// The process pair. Each process serves one channel, so messages need not name it.
+pub(crate) struct ProcessPair {
+    pub(crate) controller: LocalPid,
+    pub(crate) input: LocalPid,
+}
+
+impl Owner for ProcessPair {
+    fn connected(&self, peer: &Peer) {
+        mailbox::send(&self.controller, |env| (atoms::barrel_p2p_connected(), encode::peer(env, peer)).encode(env));
+    }
+
+    fn failed(&self, reason: Reason) {
+        mailbox::send(&self.controller, |env| (atoms::barrel_p2p_failed(), encode::atom(env, reason.name())).encode(env));
+    }
+
+    fn frames(&self, batch: Batch) {
+        mailbox::send(&self.input, |env| (atoms::barrel_p2p_frames(), payload::to_binary(env, &batch)).encode(env));
+    }
+
+    fn writable(&self) {
+        mailbox::send(&self.controller, |env| atoms::barrel_p2p_writable().encode(env));
+    }
+
+    fn closed(&self, reason: Reason) {
+        mailbox::send(&self.input, |env| (atoms::barrel_p2p_closed(), encode::atom(env, reason.name())).encode(env));
+    }
+}

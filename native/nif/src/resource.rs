@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The handles that Erlang holds. A handle that is forgotten, or whose process died, closes what it stands for.
+
+use barrel_p2p_node::{Channel, CookieReply, Identity, Node};
+use rustler::{Env, LocalPid, Monitor, Resource};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub(crate) struct IdentityRes(pub(crate) Arc<Identity>);
+
+#[rustler::resource_impl]
+impl Resource for IdentityRes {}
+
+pub(crate) struct EndpointRes(pub(crate) Arc<Node>);
+
+#[rustler::resource_impl]
+impl Resource for EndpointRes {}
+
+/// A channel, monitored for its controller: an untrappable kill must not leave the peer waiting.
+pub(crate) struct ChannelRes(pub(crate) Arc<Channel>);
+
+#[rustler::resource_impl]
+impl Resource for ChannelRes {
+    const IMPLEMENTS_DOWN: bool = true;
+
+    fn down<'a>(&'a self, _env: Env<'a>, _pid: LocalPid, _monitor: Monitor) {
+        self.0.abort();
+    }
+}
+
+impl Drop for ChannelRes {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A hello that waits for its cookie.
+pub(crate) struct TicketRes(Mutex<Option<CookieReply>>);
+
+#[rustler::resource_impl]
+impl Resource for TicketRes {}
+
+impl TicketRes {
+    pub(crate) fn new(reply: CookieReply) -> Self {
+        Self(Mutex::new(Some(reply)))
+    }
+
+    pub(crate) fn take(&self) -> Option<CookieReply> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

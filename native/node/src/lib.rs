@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One node: its identity on disk, its endpoint, and the files it publishes while it runs.
+//!
+//! * [`identity`]: keys, pins and certificate, in memory and on disk, and the policy over them
+//! * [`node`]: an identity with a running endpoint
+//!
+//! Everything that a host (the Erlang boundary, a test) needs is exported here. Knows no Erlang.
+#![forbid(unsafe_code)]
+
+pub mod identity;
+pub mod node;
+
+pub use barrel_p2p_base::{Fingerprint, NodeName, PublicKey};
+pub use barrel_p2p_identity::key::fingerprint;
+pub use barrel_p2p_identity::{AuthMode, Pattern, Pin, PinLevel, Policy, TrustMode};
+pub use barrel_p2p_net::{
+    Accepted, Batch, Channel, Config, CookieReply, Direction, Host, Info, LinkInfo, Owner, Peer, Reason, Refused, Request, Role,
+};
+pub use identity::{Identity, IdentityError};
+pub use node::{Node, NodeError};
