@@ -12,7 +12,7 @@ test does to distribution can cut the test off.
 """.
 
 -export([carrier/0, only_over/1, seed/0, rounds/1]).
--export([cluster/1, stop/1, start/2, start/3, arguments/3, code_paths/0, boot_environment/2]).
+-export([cluster/1, with_epmd/1, stop/1, start/2, start/3, arguments/3, code_paths/0, boot_environment/2]).
 -export([on/2, on/3, async/2, await/2]).
 -export([kill/1, freeze/1, thaw/1, alive/1, log/1]).
 -export([connect/2, connected/2, disconnect/2, watch_down/2, net_address/2, published/2, free_port/0, wait_until/2, wait_until/3]).
@@ -72,7 +72,27 @@ cluster(Config) ->
     Dir = filename:join(proplists:get_value(priv_dir, Config), "cluster-" ++ integer_to_list(erlang:unique_integer([positive]))),
     ok = filelib:ensure_path(filename:join(Dir, "discovery")),
     {Keeper, Table} = keeper(),
-    #{dir => Dir, table => Table, keeper => Keeper, epmd_port => start_epmd(Table)}.
+    Cluster = #{dir => Dir, table => Table, keeper => Keeper, epmd_port => undefined},
+    case carrier() of
+        barrel_p2p -> Cluster;
+        inet_tcp -> with_epmd(Cluster)
+    end.
+
+%% OTP's carrier needs an epmd: a private one, so that nothing outside this run is touched.
+-spec with_epmd(cluster()) -> cluster().
+with_epmd(#{table := Table} = Cluster) ->
+    Number = free_port(),
+    Self = self(),
+    Owner = spawn(fun() -> epmd_owner(Self, Number) end),
+    OsPid = receive {Owner, Pid} -> integer_to_list(Pid) end,
+    true = ets:insert(Table, {epmd, #{os_pid => OsPid, control => Owner}}),
+    ok = wait_until(epmd, fun() ->
+                         case gen_tcp:connect({127, 0, 0, 1}, Number, []) of
+                             {ok, Socket} -> gen_tcp:close(Socket) =:= ok;
+                             {error, _} -> false
+                         end
+                     end, 5_000),
+    Cluster#{epmd_port => Number}.
 
 -spec stop(cluster()) -> ok.
 stop(#{table := Table, keeper := Keeper}) ->
@@ -174,27 +194,6 @@ keeper() ->
                    end),
     receive {Keeper, Table} -> {Keeper, Table} end.
 
-%% OTP's carrier needs an epmd: a private one, so that nothing outside this run is touched.
-start_epmd(Table) ->
-    case carrier() of
-        barrel_p2p -> undefined;
-        inet_tcp -> start_private_epmd(Table)
-    end.
-
-start_private_epmd(Table) ->
-    Number = free_port(),
-    Self = self(),
-    Owner = spawn(fun() -> epmd_owner(Self, Number) end),
-    OsPid = receive {Owner, Pid} -> integer_to_list(Pid) end,
-    true = ets:insert(Table, {epmd, #{os_pid => OsPid, control => Owner}}),
-    wait_until(epmd, fun() ->
-                         case gen_tcp:connect({127, 0, 0, 1}, Number, []) of
-                             {ok, Socket} -> gen_tcp:close(Socket) =:= ok;
-                             {error, _} -> false
-                         end
-                     end, 5_000),
-    Number.
-
 epmd_owner(Parent, Number) ->
     Port = open_port({spawn_executable, os:find_executable("epmd")},
                      [{args, ["-port", integer_to_list(Number), "-address", "127.0.0.1"]}, exit_status, stderr_to_stdout]),
@@ -244,7 +243,7 @@ alive(#{control := Control}) ->
     is_process_alive(Control).
 
 force(OsPid, Signal) ->
-    [] = os:cmd("kill -" ++ Signal ++ " " ++ OsPid),
+    _ = os:cmd("kill -" ++ Signal ++ " " ++ OsPid),
     ok.
 
 %% What the peer has logged so far, with what it wrote to standard error.

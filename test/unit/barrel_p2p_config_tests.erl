@@ -84,8 +84,9 @@ mistyped_cookie_is_not_shown_test() ->
 unknown_key_suggests_the_closest_test() ->
     [?assertEqual({error, Line}, validate([{Key, 1}]))
      || {Key, Line} <- [{lisen_port, "unknown configuration key lisen_port: did you mean listen_port?"},
-                        {auth_mode, "unknown configuration key auth_mode: did you mean auth_key_dir?"},
-                        {keepalive_ms, "unknown configuration key keepalive_ms: did you mean link_keepalive_ms?"}]].
+                        {auth_mode, "unknown configuration key auth_mode: did you mean auth_trust_mode?"},
+                        {keepalive_ms, "unknown configuration key keepalive_ms: did you mean link_keepalive_ms?"},
+                        {zzz, "unknown configuration key zzz: the known keys are listed in docs/reference/configuration.md"}]].
 
 idle_timeout_covers_three_keepalives_test() ->
     ?assertMatch({ok, _}, validate([{link_keepalive_ms, 500}, {link_idle_timeout_ms, 1500}])),

@@ -2,6 +2,9 @@
 -module(barrel_p2p_log_tests).
 -include_lib("eunit/include/eunit.hrl").
 
+%% logger handler callback
+-export([log/2]).
+
 refusals_name_node_address_reason_and_remedy_test() ->
     Peer = #{node => <<"b@h">>, address => {{10, 0, 0, 2}, 4433}, fingerprint => <<0:256>>},
     ?assertEqual("barrel_p2p: connection from b@h at 10.0.0.2:4433 with key " ++ lists:duplicate(64, $0) ++
@@ -46,7 +49,6 @@ reports_go_out_in_our_domain_test() ->
         logger:remove_handler(Handler)
     end.
 
-%% logger handler callback
 log(Event, #{config := Pid}) ->
     Pid ! {logged, Event}.
 
