@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use barrel_p2p_identity::CertificateError;
 use thiserror::Error;
 
+use crate::atomic;
+
 /// An operation on disk failed.
 #[derive(Debug, Error)]
 #[error("{}: {cause}", path.display())]
@@ -95,15 +97,17 @@ impl StoreError {
 
     /// Something could not be written. If that is a matter of its directory, says so.
     pub(crate) fn write(code: ErrorCode, path: &Path, error: &io::Error) -> Self {
-        match (error.kind(), path.parent()) {
-            (
-                kind @ (io::ErrorKind::NotADirectory
+        let is_about_dir = matches!(
+            error.kind(),
+            io::ErrorKind::NotADirectory
                 | io::ErrorKind::NotFound
                 | io::ErrorKind::PermissionDenied
-                | io::ErrorKind::ReadOnlyFilesystem),
-                Some(dir),
-            ) => Self::new(ErrorCode::DirUnwritable, dir, Cause::Io(kind)),
-            (kind, _) => Self::new(code, path, Cause::Io(kind)),
+                | io::ErrorKind::ReadOnlyFilesystem
+        );
+        if is_about_dir {
+            Self::dir(atomic::parent(path), error)
+        } else {
+            Self::new(code, path, Cause::Io(error.kind()))
         }
     }
 

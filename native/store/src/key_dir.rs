@@ -116,8 +116,9 @@ impl KeyDir {
     }
 
     fn load_or_create_pair(&self, statement: Option<&Rotation>) -> Result<KeyPair, StoreError> {
-        let seed = read_key::<32>(&self.key_file(), ErrorCode::KeyFileCorrupt)?;
+        // The public half first: another node that starts right now writes it last.
         let public = read_key::<32>(&self.pub_file(), ErrorCode::KeyFileCorrupt)?.map(|bytes| PublicKey(*bytes));
+        let seed = read_key::<32>(&self.key_file(), ErrorCode::KeyFileCorrupt)?;
         match (seed, public) {
             (Some(seed), Some(public)) => self.match_pair(&seed, public, statement),
             (Some(seed), None) => self.derive_public(KeyPair::from_seed(&seed)),
