@@ -1,0 +1,212 @@
+%% SPDX-License-Identifier: Apache-2.0
+-module(barrel_p2p_dist_ctrl).
+-moduledoc """
+The dist controller of one channel: it moves signals from the emulator to the link. `barrel_p2p_dist_input` is its other half.
+
+Keeps: signals leave in the order in which the emulator gives them; nothing more is taken from the emulator while the channel's queue is
+full, so that the emulator itself suspends senders (`+zdbbl`); ticks and statistics go straight to native code and never wait behind data.
+
+During the handshake the end of the link is an answer (`{error, closed}`), not an exit: after a refused simultaneous connect `dist_util` waits
+to be stopped by `net_kernel`, and an exit at that moment would turn a connect that the other direction has won into a failure.
+""".
+
+-export([connect/2, accept/3]).
+-export([send/2, recv/3, getll/1, tick/1, getstat/1, peer/1, handshake_complete/3]).
+-export_type([socket/0]).
+
+-record(socket, {controller :: pid(), input :: pid(), channel :: barrel_p2p_nif:channel(), peer :: map()}).
+-opaque socket() :: #socket{}.
+
+%% Signals handed over in one call: enough to spread its cost, few enough to leave the process responsive.
+-define(BATCH_BYTES, 128 * 1024).
+-define(BATCH_SIGNALS, 256).
+
+%% net_kernel answers an accepted channel at once unless it is busy with something else.
+-define(ACCEPT_MS, 10000).
+
+%% Dials Node and opens a channel. The caller becomes the supervisor of the controller.
+-spec connect(node(), timeout()) -> {ok, socket()} | {error, atom()}.
+connect(Node, Timeout) ->
+    case barrel_p2p_discovery:addresses(Node) of
+        {ok, Addresses} ->
+            Request = #{node => atom_to_binary(Node), own_name => own_name(), cookie => atom_to_binary(auth:get_cookie(Node)),
+                        addresses => Addresses},
+            Supervisor = self(),
+            Controller = spawn_opt(fun() -> init_dialled(Supervisor, Request, Timeout) end, [link, {priority, max}]),
+            receive
+                {Controller, Result} -> Result
+            end;
+        {error, not_found} ->
+            {error, no_address}
+    end.
+
+%% Takes over a channel that a peer opened, and offers it to net_kernel.
+-spec accept(pid(), barrel_p2p_nif:channel(), map()) -> pid().
+accept(Kernel, Channel, Peer) ->
+    spawn_opt(fun() -> init_accepted(Kernel, Channel, Peer) end, [{priority, max}]).
+
+%% For the handshake: one packet.
+-spec send(socket(), iodata()) -> ok | {error, closed}.
+send(#socket{channel = Channel}, Packet) ->
+    case barrel_p2p_nif:channel_send(Channel, [iolist_to_binary(Packet)]) of
+        closed -> {error, closed};
+        _ -> ok
+    end.
+
+-spec recv(socket(), non_neg_integer(), timeout()) -> {ok, [byte()]} | {error, closed | timeout}.
+recv(#socket{input = Input}, _Length, Timeout) ->
+    barrel_p2p_dist_input:recv(Input, Timeout).
+
+-spec getll(socket()) -> {ok, pid()}.
+getll(#socket{controller = Controller}) ->
+    {ok, Controller}.
+
+-spec tick(socket()) -> ok.
+tick(#socket{channel = Channel}) ->
+    barrel_p2p_nif:channel_tick(Channel).
+
+-spec getstat(socket()) -> {ok, non_neg_integer(), non_neg_integer(), non_neg_integer()}.
+getstat(#socket{channel = Channel}) ->
+    {Received, Sent, Pending} = barrel_p2p_nif:channel_stat(Channel),
+    {ok, Received, Sent, Pending}.
+
+-spec peer(socket()) -> map().
+peer(#socket{peer = Peer}) ->
+    Peer.
+
+%% From here the emulator owns the conversation.
+-spec handshake_complete(socket(), node(), erlang:dist_handle()) -> ok.
+handshake_complete(#socket{controller = Controller}, _Node, DHandle) ->
+    Controller ! {handshake_complete, DHandle},
+    ok.
+
+-spec own_name() -> binary().
+own_name() ->
+    case net_kernel:get_state() of
+        #{name_type := static, name := Name} -> atom_to_binary(Name);
+        _ -> <<>>
+    end.
+
+-spec init_dialled(pid(), map(), timeout()) -> no_return().
+init_dialled(Supervisor, Request, Timeout) ->
+    process_flag(trap_exit, true),
+    Input = barrel_p2p_dist_input:start_link(),
+    case open(Request, Input, Timeout) of
+        {ok, Channel, Peer} ->
+            Socket = #socket{controller = self(), input = Input, channel = Channel, peer = Peer},
+            Supervisor ! {self(), {ok, Socket}},
+            handshake(Socket, Supervisor);
+        {error, Reason} ->
+            Supervisor ! {self(), {error, Reason}},
+            exit(normal)
+    end.
+
+-spec open(map(), pid(), timeout()) -> {ok, barrel_p2p_nif:channel(), map()} | {error, atom()}.
+open(Request, Input, Timeout) ->
+    case barrel_p2p_native:endpoint() of
+        {ok, Endpoint} ->
+            case barrel_p2p_nif:channel_connect(Endpoint, Input, Request, Timeout) of
+                {ok, Channel} -> opened(Channel);
+                {error, {Code, _}} -> {error, Code}
+            end;
+        {error, _} = Error ->
+            Error
+    end.
+
+-spec opened(barrel_p2p_nif:channel()) -> {ok, barrel_p2p_nif:channel(), map()} | {error, atom()}.
+opened(Channel) ->
+    receive
+        {barrel_p2p_connected, Peer} -> {ok, Channel, Peer};
+        {barrel_p2p_failed, Reason} -> {error, Reason};
+        {'EXIT', _, _} -> exit(shutdown)
+    end.
+
+-spec init_accepted(pid(), barrel_p2p_nif:channel(), map()) -> no_return().
+init_accepted(Kernel, Channel, Peer) ->
+    process_flag(trap_exit, true),
+    Input = barrel_p2p_dist_input:start_link(),
+    case barrel_p2p_nif:channel_accept(Channel, Input) of
+        ok ->
+            Socket = #socket{controller = self(), input = Input, channel = Channel, peer = Peer},
+            Kernel ! {accept, self(), Socket, inet, quic},
+            receive
+                {Kernel, controller, Supervisor} ->
+                    link(Supervisor),
+                    Supervisor ! {self(), controller},
+                    handshake(Socket, Supervisor);
+                {Kernel, unsupported_protocol} ->
+                    exit(shutdown)
+            after ?ACCEPT_MS ->
+                    exit(shutdown)
+            end;
+        closed ->
+            exit(shutdown)
+    end.
+
+-spec handshake(socket(), pid()) -> no_return().
+handshake(#socket{input = Input, channel = Channel} = Socket, Supervisor) ->
+    receive
+        {handshake_complete, DHandle} ->
+            process_flag(priority, normal),
+            ok = erlang:dist_ctrl_input_handler(DHandle, Input),
+            _ = erlang:dist_ctrl_set_opt(DHandle, get_size, true),
+            ok = barrel_p2p_dist_input:go(Input, DHandle, Channel),
+            ok = erlang:dist_ctrl_get_data_notification(DHandle),
+            idle(DHandle, Channel);
+        {'EXIT', _, Reason} ->
+            finish(Channel, Reason);
+        _ ->
+            handshake(Socket, Supervisor)
+    end.
+
+%% Nothing to send.
+-spec idle(erlang:dist_handle(), barrel_p2p_nif:channel()) -> no_return().
+idle(DHandle, Channel) ->
+    receive
+        dist_data -> pull(DHandle, Channel, [], 0, 0);
+        {'EXIT', _, Reason} -> finish(Channel, Reason);
+        _ -> idle(DHandle, Channel)
+    end.
+
+%% The queue is full: the emulator keeps the rest.
+-spec busy(erlang:dist_handle(), barrel_p2p_nif:channel()) -> no_return().
+busy(DHandle, Channel) ->
+    receive
+        barrel_p2p_writable -> pull(DHandle, Channel, [], 0, 0);
+        {'EXIT', _, Reason} -> finish(Channel, Reason)
+    end.
+
+-spec pull(erlang:dist_handle(), barrel_p2p_nif:channel(), [erlang:iovec()], non_neg_integer(), non_neg_integer()) -> no_return().
+pull(DHandle, Channel, Signals, Bytes, Count) when Bytes >= ?BATCH_BYTES; Count >= ?BATCH_SIGNALS ->
+    case barrel_p2p_nif:channel_send(Channel, lists:reverse(Signals)) of
+        busy ->
+            busy(DHandle, Channel);
+        _ ->
+            receive
+                {'EXIT', _, Reason} -> finish(Channel, Reason)
+            after 0 ->
+                    pull(DHandle, Channel, [], 0, 0)
+            end
+    end;
+pull(DHandle, Channel, Signals, Bytes, Count) ->
+    case erlang:dist_ctrl_get_data(DHandle) of
+        {Size, Signal} ->
+            pull(DHandle, Channel, [Signal | Signals], Bytes + Size, Count + 1);
+        none when Count =:= 0 ->
+            ok = erlang:dist_ctrl_get_data_notification(DHandle),
+            idle(DHandle, Channel);
+        none ->
+            case barrel_p2p_nif:channel_send(Channel, lists:reverse(Signals)) of
+                busy ->
+                    busy(DHandle, Channel);
+                _ ->
+                    ok = erlang:dist_ctrl_get_data_notification(DHandle),
+                    idle(DHandle, Channel)
+            end
+    end.
+
+%% What was sent before is still delivered, in the background: the last packet may be the refusal that the peer waits for.
+-spec finish(barrel_p2p_nif:channel(), term()) -> no_return().
+finish(Channel, Reason) ->
+    ok = barrel_p2p_nif:channel_close(Channel, graceful),
+    exit(Reason).
