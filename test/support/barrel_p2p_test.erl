@@ -25,9 +25,10 @@ test does to distribution can cut the test off.
 -type cluster() :: #{dir := file:filename(), table := ets:table(), keeper := pid(), epmd_port := inet:port_number() | undefined}.
 -type peer() :: #{node := node(), control := pid(), os_pid := string(), dir := file:filename()}.
 %% carrier: what the node speaks, last listed is asked first. host: the part after @. names: long or short. data: the folder name that
-%% keeps keys, certificate and log (default: the node's own name). port: where to listen (default: any). config: application keys.
+%% keeps keys, certificate and log (default: the node's own name). paths: code path (default: ours). port: where to listen (default: any).
+%% config: application keys.
 -type options() :: #{carrier => carrier() | [carrier()], host => string(), names => long | short, cookie => string(), data => string(),
-                     port => inet:port_number(), config => [{atom(), term()}], args => [string()], connect_all => boolean()}.
+                     paths => [file:filename()], port => inet:port_number(), config => [{atom(), term()}], args => [string()], connect_all => boolean()}.
 
 -define(STEP_MS, 10).
 -define(CALL_TIMEOUT_MS, 60_000).
@@ -109,7 +110,7 @@ start(#{table := Table} = Cluster, Name, Options) ->
     Dir = data_dir(Cluster, Name, Options),
     {ok, Control, _} = peer:start(#{connection => standard_io, peer_down => stop, wait_boot => 30_000, shutdown => close,
                                     exec => {"/bin/sh", ["-c", "exec \"$0\" \"$@\" 2>>\"$PEER_STDERR\"", erl(Table)]},
-                                    env => boot_environment(Cluster, Dir), args => arguments(Cluster, Name, Options)}),
+                                    env => boot_environment(Cluster, Dir), args => arguments(Cluster, Name, Options) ++ log_arguments(Dir)}),
     Peer = #{node => peer:call(Control, erlang, node, []), control => Control, os_pid => peer:call(Control, os, getpid, []), dir => Dir},
     true = ets:insert(Table, {Control, Peer}),
     Peer.
@@ -119,7 +120,7 @@ start(#{table := Table} = Cluster, Name, Options) ->
 arguments(#{dir := Root} = Cluster, Name, Options) ->
     Dir = data_dir(Cluster, Name, Options),
     Carriers = lists:flatten([maps:get(carrier, Options, carrier())]),
-    lists:append([["-pa" | code_paths()],
+    lists:append([["-pa" | maps:get(paths, Options, code_paths())],
                   name_arguments(Name, Options),
                   ["-setcookie", maps:get(cookie, Options, "suite"), "-proto_dist" | [atom_to_list(C) || C <- Carriers]],
                   carrier_arguments(Carriers, Root, Dir),
@@ -127,7 +128,6 @@ arguments(#{dir := Root} = Cluster, Name, Options) ->
                   lists:append([["-barrel_p2p", atom_to_list(K), lists:flatten(io_lib:format("~0p", [V]))]
                                 || {K, V} <- maps:get(config, Options, [])]),
                   connect_all_arguments(Carriers, Options),
-                  ["-kernel", "logger", log_handler(Dir)],
                   maps:get(args, Options, [])]).
 
 -spec boot_environment(cluster(), file:filename()) -> [{string(), string() | false}].
@@ -177,9 +177,9 @@ quoted(Text) ->
     lists:flatten(io_lib:format("~0p", [Text])).
 
 %% Unbuffered, so that the last line before a kill is in the file.
-log_handler(Dir) ->
+log_arguments(Dir) ->
     Config = #{file => filename:join(Dir, "log"), modes => [raw, append]},
-    lists:flatten(io_lib:format("~0p", [[{handler, default, logger_std_h, #{config => Config}}]])).
+    ["-kernel", "logger", lists:flatten(io_lib:format("~0p", [[{handler, default, logger_std_h, #{config => Config}}]]))].
 
 erl(Table) ->
     Programs = string:split(os:getenv("BARREL_P2P_TEST_ERL", os:find_executable("erl")), ":", all),
