@@ -64,9 +64,9 @@ impl Config {
     }
 
     /// A keep-alive that is sent just after the peer died restarts QUIC's idle timer once (RFC 9000, 10.1), so the timer must be shorter
-    /// than the promise by one period.
+    /// than the promise by one period; half a period more is left for the news to reach a busy host.
     fn quic_idle_timeout(&self) -> Duration {
-        self.idle_timeout.saturating_sub(self.keepalive).max(self.keepalive)
+        self.idle_timeout.saturating_sub(self.keepalive * 3 / 2).max(self.keepalive)
     }
 }
 

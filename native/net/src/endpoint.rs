@@ -264,10 +264,14 @@ fn bind(port: u16) -> Result<UdpSocket, StartError> {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => four(),
         result => result,
     };
-    result.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => StartError::PortInUse(port),
-        io::ErrorKind::PermissionDenied => StartError::PortForbidden(port),
-        _ => StartError::Bind { port, error },
+    result.map_err(|error| {
+        if error.kind() == io::ErrorKind::AddrInUse {
+            StartError::PortInUse(port)
+        } else if error.kind() == io::ErrorKind::PermissionDenied {
+            StartError::PortForbidden(port)
+        } else {
+            StartError::Bind { port, error }
+        }
     })
 }
 

@@ -99,7 +99,8 @@ mod tests {
         assert!(!outbox.written(first.bytes));
         let second = outbox.next_step().unwrap();
         assert!(outbox.written(second.bytes));
-        assert!(!outbox.written(outbox.next_step().unwrap().bytes));
+        let third = outbox.next_step().unwrap();
+        assert!(!outbox.written(third.bytes));
         assert_eq!(outbox.next_step(), None);
         assert_eq!(outbox.waiting_bytes(), 0);
     }
