@@ -52,11 +52,6 @@ impl<'a> Reader<'a> {
         self.array().map(u16::from_be_bytes)
     }
 
-    /// The next four bytes.
-    pub fn u32(&mut self) -> Result<u32, DecodeError> {
-        self.array().map(u32::from_be_bytes)
-    }
-
     /// The next eight bytes.
     pub fn u64(&mut self) -> Result<u64, DecodeError> {
         self.array().map(u64::from_be_bytes)
@@ -119,11 +114,6 @@ impl Writer {
         self.bytes(&value.to_be_bytes())
     }
 
-    /// Four bytes.
-    pub fn u32(&mut self, value: u32) -> &mut Self {
-        self.bytes(&value.to_be_bytes())
-    }
-
     /// Eight bytes.
     pub fn u64(&mut self, value: u64) -> &mut Self {
         self.bytes(&value.to_be_bytes())
@@ -157,14 +147,13 @@ mod tests {
     #[test]
     fn reads_back_what_was_written() {
         let mut writer = Writer::new();
-        writer.u8(1).u16(2).u32(3).u64(4).short(b"five").bytes(b"6");
+        writer.u8(1).u16(2).u64(4).short(b"five").bytes(b"6");
         let bytes = writer.finish();
-        assert_eq!(bytes, *b"\x01\x00\x02\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x04\x04five6");
+        assert_eq!(bytes, *b"\x01\x00\x02\x00\x00\x00\x00\x00\x00\x00\x04\x04five6");
 
         let mut reader = Reader::new(&bytes);
         assert_eq!(reader.u8(), Ok(1));
         assert_eq!(reader.u16(), Ok(2));
-        assert_eq!(reader.u32(), Ok(3));
         assert_eq!(reader.u64(), Ok(4));
         assert_eq!(reader.short(), Ok(&b"five"[..]));
         assert_eq!(reader.array(), Ok(*b"6"));
@@ -176,7 +165,7 @@ mod tests {
         let mut reader = Reader::new(b"\x00\x09abc");
         assert_eq!(reader.u8(), Ok(0));
         assert_eq!(reader.short(), Err(DecodeError::Truncated { offset: 2 }));
-        assert_eq!(reader.u32(), Err(DecodeError::Truncated { offset: 2 }));
+        assert_eq!(reader.u64(), Err(DecodeError::Truncated { offset: 2 }));
         assert_eq!(reader.take(usize::MAX), Err(DecodeError::Truncated { offset: 2 }));
         assert_eq!(reader.take(3), Ok(&b"abc"[..]));
     }

@@ -33,7 +33,6 @@ proptest! {
             let read = match step {
                 Step::U8 => reader.u8().map(|_| 1),
                 Step::U16 => reader.u16().map(|_| 2),
-                Step::U32 => reader.u32().map(|_| 4),
                 Step::U64 => reader.u64().map(|_| 8),
                 Step::Array => reader.array::<32>().map(|_| 32),
                 Step::Take(count) => reader.take(count).map(<[u8]>::len),
@@ -55,7 +54,6 @@ proptest! {
 enum Step {
     U8,
     U16,
-    U32,
     U64,
     Array,
     Take(usize),
@@ -70,7 +68,6 @@ impl Arbitrary for Step {
         prop_oneof![
             Just(Self::U8),
             Just(Self::U16),
-            Just(Self::U32),
             Just(Self::U64),
             Just(Self::Array),
             Just(Self::Short),

@@ -123,24 +123,6 @@ impl StoreError {
 }
 
 impl ErrorCode {
-    /// Every code.
-    pub const ALL: [Self; 14] = [
-        Self::BackupFailed,
-        Self::CertificateCorrupt,
-        Self::CertificateFailed,
-        Self::CertificateWriteFailed,
-        Self::DirUnwritable,
-        Self::FileUnreadable,
-        Self::FileWriteFailed,
-        Self::KeyFileCorrupt,
-        Self::KeyFileIncomplete,
-        Self::KeyPairMismatch,
-        Self::KeyWriteFailed,
-        Self::PinFileCorrupt,
-        Self::PinWriteFailed,
-        Self::RandomFailed,
-    ];
-
     /// The word for Erlang, where it is an atom.
     pub const fn name(self) -> &'static str {
         match self {

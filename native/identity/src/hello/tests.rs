@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One scene for all tests: `dialler@h` dials `acceptor@h`. Each test changes one thing and names the reason it expects.
 
-use barrel_p2p_base::{CloseCode, Incarnation, NameError, NodeName, PublicKey};
+use barrel_p2p_base::{CloseCode, DecodeError, Incarnation, NameError, NodeName, PublicKey};
 
 use super::*;
 use crate::key::KeyPair;
@@ -44,6 +44,17 @@ fn the_largest_hello_fits_many_times() {
     let bytes = Hello::seal(claim, &BINDING, Some(&pair(DIALLER)), COOKIE).encode();
     assert_eq!(bytes.len(), 2 + 2 * 256 + 32 + 16 + (1 + 8 * 19) + 32 + (1 + 128) + 64 + 32);
     assert_eq!(Hello::decode(&bytes).unwrap().claim.addresses.len(), 8);
+}
+
+#[test]
+fn a_ninth_address_is_refused() {
+    let mut claim = claim("dialler@h", None);
+    claim.addresses = vec!["1.2.3.4:5".parse().unwrap(); 8];
+    let bytes = Hello::seal(claim, &BINDING, None, COOKIE).encode();
+    let count_at = 2 + 10 + 1 + 32 + 16;
+    let (head, tail) = bytes.split_at(count_at + 1);
+    let nine = [&head[..count_at], &[9, 4, 1, 2, 3, 4, 0, 5], tail].concat();
+    assert_eq!(Hello::decode(&nine), Err(DecodeError::BadValue { offset: count_at }.into()));
 }
 
 #[test]
