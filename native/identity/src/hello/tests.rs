@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One scene for all tests: `dialler@h` dials `acceptor@h`. Each test changes one thing and names the reason it expects.
+//! One scene for all tests: `dialler@h` dials `acceptor@h`. Each test changes one thing and names the reason it
+//! expects.
 
 use barrel_p2p_base::{CloseCode, DecodeError, Incarnation, NameError, NodeName, PublicKey};
 
