@@ -1,5 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 -module(barrel_p2p_config_tests).
+-moduledoc """
+The schema, its normal forms, its errors, and that documents and defaults follow it.
+""".
 -include_lib("eunit/include/eunit.hrl").
 
 -define(PAGE, "docs/reference/configuration.md").

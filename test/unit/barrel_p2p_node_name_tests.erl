@@ -1,5 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 -module(barrel_p2p_node_name_tests).
+-moduledoc """
+Which texts are node names, hosts and patterns.
+""".
 -include_lib("eunit/include/eunit.hrl").
 
 -define(OK(Full, Host), {ok, <<Full>>, <<Host>>}).
