@@ -1,5 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 -module(barrel_p2p_native_tests).
+-moduledoc """
+Errors as text, and what is answered before anything runs. The library itself is tested over real nodes.
+""".
 -include_lib("eunit/include/eunit.hrl").
 
 every_code_says_what_to_do_test_() ->
@@ -26,8 +29,8 @@ configuration_errors_speak_for_themselves_test() ->
     ?assertEqual("the configuration is wrong; correct it", barrel_p2p_native:format_error({invalid_config, <<>>})).
 
 errors_are_one_line_whatever_the_detail_test() ->
-    ?assertMatch("a directory cannot be written (/a b/é); " ++ _, barrel_p2p_native:format_error({dir_unwritable, <<"/a\nb/é\n"/utf8>>})),
-    ?assertMatch("a directory cannot be written (/" ++ _, barrel_p2p_native:format_error({dir_unwritable, <<"/", 255, 254>>})).
+    ?assertMatch("a directory cannot be made or written (/a b/é); " ++ _, barrel_p2p_native:format_error({dir_unwritable, <<"/a\nb/é\n"/utf8>>})),
+    ?assertMatch("a directory cannot be made or written (/" ++ _, barrel_p2p_native:format_error({dir_unwritable, <<"/", 255, 254>>})).
 
 nothing_runs_without_distribution_test() ->
     ?assertEqual({error, not_started}, barrel_p2p_native:endpoint()),

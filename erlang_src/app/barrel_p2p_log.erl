@@ -1,0 +1,78 @@
+%% SPDX-License-Identifier: Apache-2.0
+-module(barrel_p2p_log).
+-moduledoc """
+What the library logs: reports, each with one line of text.
+
+A report is a map with the key `event`, so a handler or filter can match on it; the default handler prints the line. No logger domain is set:
+the default handler of OTP drops every domain but its own, and a refusal that nobody sees is none. Works while distribution starts. Names that a
+peer claimed are data from outside: they are printed with every unusual byte masked.
+""".
+
+-export([refused/3, report/2, format/1, fingerprint/1]).
+-export_type([event/0]).
+
+-type event() :: #{event := refused, direction := inbound | outbound, peer := map(), reason := atom()}
+               | #{event := default_cookie | auth_disabled}
+               | #{event := start_refused, text := string()}
+               | #{event := values_too_late, keys := [atom(), ...]}
+               | #{event := discovery_failed, backend := module(), function := atom(), reason := term()}
+               | #{event := identity_rotated, fingerprint := binary(), backup_dir := string()}
+               | #{event := certificate_rotated, backup_dir := string()}.
+
+%% A connection that was refused, from (inbound) or to (outbound) Peer, whichever side decided it.
+-spec refused(inbound | outbound, Peer :: map(), Reason :: atom()) -> ok.
+refused(Direction, Peer, Reason) ->
+    report(warning, #{event => refused, direction => Direction, peer => Peer, reason => Reason}).
+
+-spec report(logger:level(), event()) -> ok.
+report(Level, Event) ->
+    logger:log(Level, Event, #{report_cb => fun ?MODULE:format/1}).
+
+%% The report callback for logger.
+-spec format(logger:report()) -> {io:format(), [term()]}.
+format(#{event := refused, direction := Direction, peer := Peer, reason := Reason}) ->
+    {Problem, Advice} = barrel_p2p_reason:text(Reason),
+    Preposition = case Direction of inbound -> from; outbound -> to end,
+    {"barrel_p2p: connection ~s ~ts refused (~s): ~ts; ~ts", [Preposition, peer(Peer), Reason, Problem, Advice]};
+format(#{event := default_cookie}) ->
+    {"barrel_p2p: the cookie is barrel_p2p, the well-known default of old clusters; set another with -setcookie or dist_cookie", []};
+format(#{event := auth_disabled}) ->
+    {"barrel_p2p: auth_enabled is false, so whoever knows the cookie can join under any name", []};
+format(#{event := start_refused, text := Text}) ->
+    {"barrel_p2p: the application does not start: ~ts", [Text]};
+format(#{event := values_too_late, keys := Keys}) ->
+    {"barrel_p2p: changed after the distribution started and without effect until it starts again: ~ts",
+     [lists:join(", ", [atom_to_list(Key) || Key <- Keys])]};
+format(#{event := discovery_failed, backend := Backend, function := Function, reason := Reason}) ->
+    {"barrel_p2p: discovery backend ~ts failed in ~ts and is skipped (further failures are not logged): ~ts",
+     [Backend, Function, io_lib:format("~0tp", [Reason], [{chars_limit, 500}])]};
+format(#{event := identity_rotated, fingerprint := Fingerprint, backup_dir := Backup}) ->
+    {"barrel_p2p: new identity with fingerprint ~s, the old key pair is in ~ts", [fingerprint(Fingerprint), Backup]};
+format(#{event := certificate_rotated, backup_dir := Backup}) ->
+    {"barrel_p2p: new TLS certificate, the old one is in ~ts", [Backup]}.
+
+%% How a fingerprint is written in texts: lower-case hexadecimal.
+-spec fingerprint(binary()) -> binary().
+fingerprint(Digest) ->
+    string:lowercase(binary:encode_hex(Digest)).
+
+-spec peer(map()) -> binary().
+peer(Peer) ->
+    iolist_to_binary([name(maps:get(node, Peer, <<>>)), address(Peer), key(Peer)]).
+
+-spec name(binary()) -> binary().
+name(<<>>) -> <<"a node without a name">>;
+name(Name) -> << <<(masked(Byte))>> || <<Byte>> <= binary:part(Name, 0, min(255, byte_size(Name))) >>.
+
+-spec masked(byte()) -> 1..255.
+masked(Byte) when Byte > $\s, Byte < 127 -> Byte;
+masked(_) -> $?.
+
+-spec address(map()) -> iolist().
+address(#{address := {Ip, Port}}) when tuple_size(Ip) =:= 8 -> [" at [", inet:ntoa(Ip), "]:", integer_to_list(Port)];
+address(#{address := {Ip, Port}}) -> [" at ", inet:ntoa(Ip), ":", integer_to_list(Port)];
+address(_) -> "".
+
+-spec key(map()) -> binary().
+key(#{fingerprint := <<_:32/binary>> = Digest}) -> <<" with key ", (fingerprint(Digest))/binary>>;
+key(_) -> <<>>.
