@@ -1,5 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 -module(barrel_p2p_discovery_dns_tests).
+-moduledoc """
+The DNS backend, against a name server of our own on loopback.
+""".
 -include_lib("eunit/include/eunit.hrl").
 -include_lib("kernel/src/inet_dns.hrl").
 
@@ -54,8 +57,8 @@ serve(Socket) ->
     {ok, {Ip, Port, Packet}} = gen_udp:recv(Socket, 0),
     {ok, #dns_rec{header = Header, qdlist = [#dns_query{domain = Domain, type = srv}]} = Query} = inet_dns:decode(Packet),
     "_barrel-p2p._udp." ++ Host = Domain,
-    Answer = Query#dns_rec{header = inet_dns:make_header(Header, qr, true),
-                           anlist = [inet_dns:make_rr([{domain, Domain}, {type, srv}, {class, in}, {ttl, 0}, {data, Record}]) || Record <- records(Host)]},
+    Rr = fun(Record) -> inet_dns:make_rr([{domain, Domain}, {type, srv}, {class, in}, {ttl, 0}, {data, Record}]) end,
+    Answer = Query#dns_rec{header = inet_dns:make_header(Header, qr, true), anlist = lists:map(Rr, records(Host))},
     case Host of
         "silent.example" -> ok;
         _ -> ok = gen_udp:send(Socket, Ip, Port, inet_dns:encode(Answer))

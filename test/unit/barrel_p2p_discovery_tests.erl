@@ -1,5 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 -module(barrel_p2p_discovery_tests).
+-moduledoc """
+The chain of backends, and the backends that need no network.
+""".
 -include_lib("eunit/include/eunit.hrl").
 
 %% logger handler callback

@@ -1,5 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 -module(barrel_p2p_epmd_tests).
+-moduledoc """
+The port mapper without a daemon.
+""".
 -include_lib("eunit/include/eunit.hrl").
 
 no_daemon_and_no_process_test() ->
