@@ -1,5 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 -module(barrel_p2p_app_tests).
+-moduledoc """
+The application on a node without distribution.
+""".
 -include_lib("eunit/include/eunit.hrl").
 
 application_starts_without_distribution_test() ->
