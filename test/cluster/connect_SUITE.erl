@@ -52,7 +52,8 @@ simultaneous(Round, #{node := NodeA} = A, #{node := NodeB} = B) ->
     Moment = erlang:system_time(millisecond) + 15,
     Dials = [async(From, fun() -> dial_at(Moment, To) end) || {From, To} <- [{A, NodeB}, {B, NodeA}]],
     Results = [await(Dial, 15_000) || Dial <- Dials],
-    [{true, _}, {true, _}] = [{Result, Round} || {Result, _} <- Results],
+    [true, true] =:= [Connected || {Connected, _} <- Results]
+        orelse error({round, Round, Results, [barrel_p2p_test:last_error(From, To) || {From, To} <- [{A, NodeB}, {B, NodeA}]]}),
     ok = wait_until({round, Round}, fun() -> connected(A, B) andalso connected(B, A) end, 2_000),
     Slowest = lists:max([Time || {_, Time} <- Results]),
     true = Slowest =< 2_000,

@@ -15,7 +15,7 @@ test does to distribution can cut the test off.
 -export([cluster/1, with_epmd/1, stop/1, start/2, start/3, arguments/3, code_paths/0, boot_environment/2]).
 -export([on/2, on/3, async/2, await/2]).
 -export([kill/1, freeze/1, thaw/1, alive/1, log/1]).
--export([connect/2, connected/2, disconnect/2, watch_down/2, net_address/2, published/2, free_port/0, wait_until/2, wait_until/3]).
+-export([connect/2, last_error/2, connected/2, disconnect/2, watch_down/2, net_address/2, published/2, free_port/0, wait_until/2, wait_until/3]).
 
 -include_lib("kernel/include/net_address.hrl").
 
@@ -257,8 +257,16 @@ log(#{dir := Dir}) ->
 %% Dials from the first to the second and returns when both have the other.
 -spec connect(peer(), peer()) -> ok.
 connect(From, #{node := Node} = To) ->
-    true = on(From, fun() -> net_kernel:connect_node(Node) end),
+    on(From, fun() -> net_kernel:connect_node(Node) end) =:= true orelse error({not_connected, Node, last_error(From, Node)}),
     wait_until({connected, Node}, fun() -> connected(From, To) andalso connected(To, From) end, 5_000).
+
+%% What our carrier says about the last failure; OTP's says nothing.
+-spec last_error(peer(), node()) -> term().
+last_error(Peer, Node) ->
+    case carrier() of
+        barrel_p2p -> on(Peer, fun() -> barrel_p2p:last_error(Node) end);
+        inet_tcp -> unknown
+    end.
 
 -spec connected(peer(), peer()) -> boolean().
 connected(From, #{node := Node}) ->

@@ -23,13 +23,13 @@ impl Resource for ChannelRes {
     const IMPLEMENTS_DOWN: bool = true;
 
     fn down<'a>(&'a self, _env: Env<'a>, _pid: LocalPid, _monitor: Monitor) {
-        self.0.abort();
+        self.0.abandon();
     }
 }
 
 impl Drop for ChannelRes {
     fn drop(&mut self) {
-        self.0.abort();
+        self.0.abandon();
     }
 }
 

@@ -161,6 +161,13 @@ impl Channel {
         self.end(Closing::Abort);
     }
 
+    /// Ends the channel at once, unless it is already ending gracefully: whoever closes and then goes away has said what it wants.
+    pub fn abandon(&self) {
+        if !self.is_closing() {
+            self.abort();
+        }
+    }
+
     fn end(&self, how: Closing) {
         self.outbox().close();
         self.closing.send_if_modified(|closing| {
