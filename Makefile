@@ -14,6 +14,7 @@ help:
 
 demo:
 	@priv/bin/bootstrap.sh demo
+	@rebar3 compile
 	@examples/demo/run.sh
 
 test:
@@ -22,6 +23,7 @@ test:
 
 bench:
 	@priv/bin/bootstrap.sh test
+	@rebar3 compile
 	@bench/run.sh
 
 fuzz:

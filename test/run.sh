@@ -9,7 +9,7 @@ mkdir -p "$logs"
 rm -f "$logs"/*.log
 passed=0 failed=0 skipped=0
 
-# Adds up all numbers that stand before (or after) a word: counts 'tests passed' log.
+# sum PATTERN FILE: adds up what the first group of the pattern matches, over all lines.
 sum() { sed -nE "s/$1/\1/p" "$2" | awk '{ n += $1 } END { print n + 0 }'; }
 
 # Prints `passed failed skipped` of one test runner's log.
@@ -24,8 +24,8 @@ count() {
             left=$(sum '^[0-9]+ tests,.* ([0-9]+) skip.*' "$2")
             all=$(sum '^([0-9]+) tests, [0-9]+ failures.*' "$2")
             echo "$((all - bad - gone - left)) $((bad + gone)) $left" ;;
-        ct)
-            good=$(sum '^All ([0-9]+) tests passed.*' "$2")
+        ct | instruments)
+            good=$(sum '^ *All ([0-9]+) tests passed.*' "$2")
             echo "$((good + $(sum '.*Passed ([0-9]+) tests.*' "$2"))) $(sum '.*Failed ([0-9]+) tests.*' "$2")" \
                  "$(sum '.*Skipped ([0-9]+) \(.*' "$2")" ;;
         *)
@@ -67,6 +67,7 @@ step clippy cargo clippy --quiet --workspace --all-targets -- --deny warnings
 step rustdoc env RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --workspace --no-deps
 step dialyzer rebar3 dialyzer
 step eunit rebar3 eunit
+step instruments bench/run.sh --self-test
 step cargo cargo test --workspace
 step ct rebar3 ct
 

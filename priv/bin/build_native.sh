@@ -4,6 +4,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 command -v cargo >/dev/null 2>&1 || { echo "barrel_p2p: cargo not found; install stable Rust (https://rustup.rs) and try again" >&2; exit 1; }
+[ -e priv/barrel_p2p_nif.so ] || echo "barrel_p2p: building the native core; the first time takes a few minutes"
 cargo build --quiet --release --package barrel_p2p_nif
 built="${CARGO_TARGET_DIR:-target}/release/libbarrel_p2p_nif"
 for ext in so dylib; do
