@@ -15,8 +15,8 @@ is hatched. Colours follow the reader's light or dark setting.
 -define(PANEL_HEIGHT, 128).
 -define(GAP, 24).
 -define(TOP, 104).
--define(NAME_WIDTH, 74).
--define(BAR_WIDTH, 166).
+-define(NAME_WIDTH, 80).
+-define(BAR_WIDTH, 164).
 -define(BAR_HEIGHT, 16).
 -define(BAR_STEP, 24).
 
@@ -65,8 +65,8 @@ heading(#{group := Group, label := Label, unit := Unit, better := Better}) ->
 
 %% Our ratio to every other carrier, where ours took part.
 standing(Key, Ratios) ->
-    Parts = [[bench_number:ratio(maps:get(Key, Ratio)), " ", atom_to_list(Base)] || {Base, Ratio} <- lists:sort(maps:to_list(Ratios))],
-    [text({?PANEL_WIDTH, 32}, "note end", lists:join("  ", Parts)) || Parts =/= []].
+    Parts = [[bench_number:ratio(Ratio), " ", atom_to_list(Base)] || {Base, #{Key := Ratio}} <- lists:sort(maps:to_list(Ratios)), Ratio =/= unknown],
+    [text({?PANEL_WIDTH, 32}, "note end", lists:join(" · ", Parts)) || Parts =/= []].
 
 %% Pixels per unit, so that the largest complete value fills the bar's room.
 scale(Rows) ->
@@ -79,7 +79,7 @@ scale(Rows) ->
 bar(Y, {Carrier, Median, Samples}, Scale) ->
     {Length, Fill} =
         case Median of
-            {at_least, _} -> {float(?BAR_WIDTH), "cut"};
+            {at_least, _} -> {float(?BAR_WIDTH), "cut " ++ class(Carrier)};
             _ -> {max(1.5, Median * Scale), class(Carrier)}
         end,
     Middle = Y + ?BAR_HEIGHT div 2,
@@ -100,9 +100,11 @@ text({X, Y}, Class, Text) ->
 escaped(Text) ->
     [case Char of $< -> "&lt;"; $> -> "&gt;"; $& -> "&amp;"; _ -> Char end || Char <- unicode:characters_to_list(Text)].
 
+%% A pattern has the colour of its stripes, so there is one for us and one for the others.
 hatch() ->
-    "<defs><pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">"
-    "<rect class=\"stripe\" width=\"3\" height=\"6\"/></pattern></defs>\n".
+    ["<defs>", [io_lib:format("<pattern id=\"hatch-~s\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">"
+                              "<rect class=\"~s\" width=\"3\" height=\"6\"/></pattern>", [Class, Class]) || Class <- ["second", "ours"]],
+     "</defs>\n"].
 
 %% Plain rules and one media query: renderers that know no CSS variables still get the light picture right.
 style() ->
@@ -112,9 +114,10 @@ style() ->
     ".end { text-anchor: end } .name { font-size: 11.5px } .value { font-variant-numeric: tabular-nums }\n"
     "text.first, text.second { fill: #4b5563 } text.ours { fill: #4338ca; font-weight: 650 }\n"
     ".page { fill: #ffffff } rect.first { fill: #8896ab } rect.second { fill: #b9c3d1 } rect.ours { fill: #5b50e6 }\n"
-    ".cut { fill: url(#hatch) } .stripe { fill: #b9c3d1 } .dot { fill: #ffffff; stroke: #1f2937; stroke-width: 1 }\n"
+    "rect.cut.first, rect.cut.second { fill: url(#hatch-second) } rect.cut.ours { fill: url(#hatch-ours) }\n"
+    ".dot { fill: #ffffff; stroke: #1f2937; stroke-width: 1 }\n"
     "@media (prefers-color-scheme: dark) {\n"
     "text { fill: #e5e7eb } .note { fill: #9aa4b5 } text.first, text.second { fill: #b6bfcd } text.ours { fill: #b4adff }\n"
     ".page { fill: #10141c } rect.first { fill: #6b7a92 } rect.second { fill: #445067 } rect.ours { fill: #7c72ff }\n"
-    ".stripe { fill: #445067 } .dot { fill: #10141c; stroke: #e5e7eb }\n"
+    ".dot { fill: #10141c; stroke: #e5e7eb }\n"
     "}\n</style>\n".
