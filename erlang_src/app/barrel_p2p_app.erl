@@ -24,8 +24,8 @@ start(_Type, _Args) ->
 %% The node goes on listening when only the application stops, so it stays registered; it does not when the whole system stops.
 -spec stop(term()) -> ok.
 stop(_State) ->
-    case init:get_status() of
-        {stopping, _} -> barrel_p2p_discovery:unregister(node());
+    case {init:get_status(), barrel_p2p_native:endpoint()} of
+        {{stopping, _}, {ok, _}} -> barrel_p2p_discovery:unregister(node());
         _ -> ok
     end.
 

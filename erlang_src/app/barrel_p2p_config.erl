@@ -89,12 +89,24 @@ values() ->
 
 -spec read() -> {ok, values()} | {error, string()}.
 read() ->
+    Flags = init:get_arguments(),
     case application:load(barrel_p2p) of
+        {error, {bad_environment_value, Text}} ->
+            {error, not_a_term(Text, lists:append([Words || {barrel_p2p, Words} <- Flags]))};
         {error, Reason} when element(1, Reason) =/= already_loaded ->
             {error, unicode:characters_to_list(io_lib:format("the application barrel_p2p cannot be loaded: ~0tp", [Reason]))};
         _ ->
-            validate(application:get_all_env(barrel_p2p), init:get_arguments(), erlang:get_cookie())
+            validate(application:get_all_env(barrel_p2p), Flags, erlang:get_cookie())
     end.
+
+%% OTP tells the value alone; the word before it is the key.
+-spec not_a_term(string(), [string()]) -> string().
+not_a_term(Text, [Key, Text | _]) ->
+    "flag -barrel_p2p " ++ Key ++ " has value " ++ Text ++ ": expected an Erlang term; quote a string twice, as '\"" ++ Text ++ "\"'";
+not_a_term(Text, [_ | Words]) ->
+    not_a_term(Text, Words);
+not_a_term(Text, []) ->
+    "a flag -barrel_p2p has value " ++ Text ++ ": expected an Erlang term".
 
 -spec flags([{atom(), [string()]}]) -> values().
 flags(Flags) ->

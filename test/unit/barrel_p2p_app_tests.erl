@@ -16,9 +16,9 @@ application_starts_without_distribution_test() ->
 
 wrong_configuration_is_one_line_test() ->
     ok = config_fixture:reset(),
-    ok = application:set_env(barrel_p2p, auth_enabled, maybe),
+    ok = application:set_env(barrel_p2p, auth_enabled, sometimes),
     try
-        ?assertEqual({error, {barrel_p2p, "configuration key auth_enabled has value maybe: expected true or false"}},
+        ?assertEqual({error, {barrel_p2p, "configuration key auth_enabled has value sometimes: expected true or false"}},
                      barrel_p2p_app:start(normal, []))
     after
         config_fixture:reset()

@@ -4,7 +4,6 @@
 The DNS backend, against a name server of our own on loopback.
 """.
 -include_lib("eunit/include/eunit.hrl").
--include_lib("kernel/src/inet_dns.hrl").
 
 -define(DNS, barrel_p2p_discovery_dns).
 
@@ -55,10 +54,13 @@ ask(Host) ->
 
 serve(Socket) ->
     {ok, {Ip, Port, Packet}} = gen_udp:recv(Socket, 0),
-    {ok, #dns_rec{header = Header, qdlist = [#dns_query{domain = Domain, type = srv}]} = Query} = inet_dns:decode(Packet),
+    {ok, Query} = inet_dns:decode(Packet),
+    [Question] = inet_dns:msg(Query, qdlist),
+    Domain = inet_dns:dns_query(Question, domain),
     "_barrel-p2p._udp." ++ Host = Domain,
     Rr = fun(Record) -> inet_dns:make_rr([{domain, Domain}, {type, srv}, {class, in}, {ttl, 0}, {data, Record}]) end,
-    Answer = Query#dns_rec{header = inet_dns:make_header(Header, qr, true), anlist = lists:map(Rr, records(Host))},
+    Header = inet_dns:make_header(inet_dns:msg(Query, header), qr, true),
+    Answer = inet_dns:make_msg(inet_dns:make_msg(Query, header, Header), anlist, lists:map(Rr, records(Host))),
     case Host of
         "silent.example" -> ok;
         _ -> ok = gen_udp:send(Socket, Ip, Port, inet_dns:encode(Answer))
