@@ -14,7 +14,7 @@ test does to distribution can cut the test off.
 -export([carrier/0, only_over/1, seed/0, rounds/1]).
 -export([cluster/1, with_epmd/1, stop/1, start/2, start/3, arguments/3, code_paths/0, boot_environment/2]).
 -export([on/2, on/3, async/2, await/2]).
--export([kill/1, freeze/1, thaw/1, alive/1, log/1]).
+-export([kill/1, freeze/1, thaw/1, alive/1, logged/2]).
 -export([connect/2, last_error/2, connected/2, disconnect/2, watch_down/2, net_address/2, published/2, free_port/0, wait_until/2, wait_until/3]).
 
 -include_lib("kernel/include/net_address.hrl").
@@ -123,10 +123,8 @@ arguments(#{dir := Root} = Cluster, Name, Options) ->
     lists:append([["-pa" | maps:get(paths, Options, code_paths())],
                   name_arguments(Name, Options),
                   ["-setcookie", maps:get(cookie, Options, "suite"), "-proto_dist" | [atom_to_list(C) || C <- Carriers]],
-                  carrier_arguments(Carriers, Root, Dir),
-                  port_arguments(Carriers, Options),
-                  lists:append([["-barrel_p2p", atom_to_list(K), lists:flatten(io_lib:format("~0p", [V]))]
-                                || {K, V} <- maps:get(config, Options, [])]),
+                  tcp_arguments(lists:member(inet_tcp, Carriers), Options),
+                  own_arguments(lists:member(barrel_p2p, Carriers), Root, Dir, Options),
                   connect_all_arguments(Carriers, Options),
                   maps:get(args, Options, [])]).
 
@@ -153,33 +151,34 @@ name_arguments(Name, Options) ->
     Flag = case maps:get(names, Options, long) of long -> "-name"; short -> "-sname" end,
     [Flag, lists:concat([Name, "@", maps:get(host, Options, "127.0.0.1")])].
 
-carrier_arguments(Carriers, Root, Dir) ->
-    Tcp = ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"],
-    Ours = ["-epmd_module", "barrel_p2p_epmd", "-start_epmd", "false",
-            "-barrel_p2p", "auth_key_dir", quoted(filename:join(Dir, "keys")),
-            "-barrel_p2p", "quic_cert_dir", quoted(filename:join(Dir, "quic")),
-            "-barrel_p2p", "discovery_dir", quoted(filename:join(Root, "discovery"))],
-    lists:append([Tcp || lists:member(inet_tcp, Carriers)] ++ [Ours || lists:member(barrel_p2p, Carriers)]).
-
-port_arguments(Carriers, #{port := Port}) ->
+tcp_arguments(false, _Options) -> [];
+tcp_arguments(true, #{port := Port}) ->
     Number = integer_to_list(Port),
-    lists:append([["-kernel", "inet_dist_listen_min", Number, "inet_dist_listen_max", Number] || lists:member(inet_tcp, Carriers)]
-                 ++ [["-barrel_p2p", "listen_port", Number] || lists:member(barrel_p2p, Carriers)]);
-port_arguments(_Carriers, _Options) ->
-    [].
+    ["-kernel", "inet_dist_listen_min", Number, "inet_dist_listen_max", Number | tcp_arguments(true, #{})];
+tcp_arguments(true, _Options) ->
+    ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"].
+
+%% Each key once: which of two values wins is not defined.
+own_arguments(false, _Root, _Dir, _Options) -> [];
+own_arguments(true, Root, Dir, Options) ->
+    Defaults = #{auth_key_dir => filename:join(Dir, "keys"), quic_cert_dir => filename:join(Dir, "quic"),
+                 discovery_dir => filename:join(Root, "discovery"), listen_port => maps:get(port, Options, 0)},
+    Keys = maps:merge(Defaults, maps:from_list(maps:get(config, Options, []))),
+    ["-epmd_module", "barrel_p2p_epmd", "-start_epmd", "false" | lists:append([["-barrel_p2p", atom_to_list(Key), term(Value)]
+                                                                               || {Key, Value} <- maps:to_list(Keys)])].
 
 %% Our carrier keeps `global` from meshing by itself; over OTP's the documented flag does it, so that both run the same tests.
 connect_all_arguments(_Carriers, #{connect_all := Wanted}) -> ["-connect_all", atom_to_list(Wanted)];
 connect_all_arguments([inet_tcp], _Options) -> ["-connect_all", "false"];
 connect_all_arguments(_Carriers, _Options) -> [].
 
-quoted(Text) ->
-    lists:flatten(io_lib:format("~0p", [Text])).
+term(Value) ->
+    lists:flatten(io_lib:format("~0p", [Value])).
 
 %% Unbuffered, so that the last line before a kill is in the file.
 log_arguments(Dir) ->
     Config = #{file => filename:join(Dir, "log"), modes => [raw, append]},
-    ["-kernel", "logger", lists:flatten(io_lib:format("~0p", [[{handler, default, logger_std_h, #{config => Config}}]]))].
+    ["-kernel", "logger", term([{handler, default, logger_std_h, #{config => Config}}])].
 
 erl(Table) ->
     Programs = string:split(os:getenv("BARREL_P2P_TEST_ERL", os:find_executable("erl")), ":", all),
@@ -246,11 +245,18 @@ force(OsPid, Signal) ->
     _ = os:cmd("kill -" ++ Signal ++ " " ++ OsPid),
     ok.
 
-%% What the peer has logged so far, with what it wrote to standard error.
--spec log(peer()) -> binary().
-log(#{dir := Dir}) ->
-    iolist_to_binary([case file:read_file(filename:join(Dir, Name)) of {ok, Text} -> Text; {error, enoent} -> <<>> end
-                      || Name <- ["stderr", "log"]]).
+%% Returns when one line of the log of the peer, or of what it wrote to standard error, has the words.
+-spec logged(peer(), unicode:chardata()) -> ok.
+logged(#{dir := Dir}, Words) ->
+    Pattern = unicode:characters_to_binary(Words),
+    Files = [filename:join(Dir, Name) || Name <- ["log", "stderr"]],
+    wait_until({logged, Pattern, Dir}, fun() -> lists:any(fun(File) -> has_line(File, Pattern) end, Files) end, 2_000).
+
+has_line(File, Pattern) ->
+    case file:read_file(File) of
+        {ok, Text} -> lists:any(fun(Line) -> binary:match(Line, Pattern) =/= nomatch end, binary:split(Text, <<"\n">>, [global]));
+        {error, enoent} -> false
+    end.
 
 %% Connections.
 

@@ -1,0 +1,177 @@
+%% SPDX-License-Identifier: Apache-2.0
+-module(channel_SUITE).
+-moduledoc """
+The processes of one dist channel: whichever of them dies, both nodes learn that the connection is gone; and a receiver that stops reading
+stops the sender, not the memory of anyone.
+""".
+
+-export([all/0, init_per_testcase/2, end_per_testcase/2]).
+-export([killed_controller_ends_the_connection/1, killed_input_process_ends_the_connection/1, killed_supervisor_ends_the_connection/1,
+         disconnect_is_seen_at_once_by_both/1, suspended_receiver_stops_the_sender/1, slow_receiver_gets_everything_in_order/1]).
+
+-import(barrel_p2p_test, [on/2, on/3, async/2, await/2, connect/2, connected/2, start/2, watch_down/2, wait_until/3]).
+
+-define(MIB, (1024 * 1024)).
+
+all() ->
+    [killed_controller_ends_the_connection, killed_input_process_ends_the_connection, killed_supervisor_ends_the_connection,
+     disconnect_is_seen_at_once_by_both, suspended_receiver_stops_the_sender, slow_receiver_gets_everything_in_order].
+
+%% Over OTP's carrier the controller is a port and there is nobody to kill or suspend.
+init_per_testcase(Case, Config) when Case =/= disconnect_is_seen_at_once_by_both, Case =/= slow_receiver_gets_everything_in_order ->
+    case barrel_p2p_test:only_over(barrel_p2p) of
+        run -> with_pair(Config);
+        Skip -> Skip
+    end;
+init_per_testcase(_Case, Config) ->
+    with_pair(Config).
+
+with_pair(Config) ->
+    Cluster = barrel_p2p_test:cluster(Config),
+    [A, B] = [start(Cluster, Name) || Name <- [alpha, beta]],
+    ok = connect(A, B),
+    [{cluster, Cluster}, {pair, {A, B}} | Config].
+
+end_per_testcase(_Case, Config) ->
+    barrel_p2p_test:stop(proplists:get_value(cluster, Config)).
+
+killed_controller_ends_the_connection(Config) ->
+    killed(Config, fun controller/1).
+
+killed_input_process_ends_the_connection(Config) ->
+    killed(Config, fun input/1).
+
+killed_supervisor_ends_the_connection(Config) ->
+    killed(Config, fun supervisor/1).
+
+%% On the accepting and on the dialling side: both nodes know within a second, no process stays, and the next dial works.
+killed(Config, Find) ->
+    {A, B} = proplists:get_value(pair, Config),
+    [begin
+         ok = connect(A, B),
+         #{node := Node} = Other,
+         Watches = [watch_down(A, B), watch_down(B, A)],
+         Family = on(P, fun() ->
+                            Pids = [controller(Node), input(Node), supervisor(Node)],
+                            true = exit(Find(Node), kill),
+                            Pids
+                        end),
+         [{_, _}, {_, _}] = [await(Watch, 1_000) || Watch <- Watches],
+         ok = wait_until(all_gone, fun() -> on(P, fun() -> not lists:any(fun is_process_alive/1, Family) end) end, 2_000)
+     end || {P, Other} <- [{A, B}, {B, A}]],
+    ok = connect(B, A).
+
+%% Run on a node, these find the processes of its channel to another one.
+
+controller(Node) ->
+    {Node, Pid} = lists:keyfind(Node, 1, erlang:system_info(dist_ctrl)),
+    Pid.
+
+input(Node) ->
+    [Pid] = [Pid || Pid <- relatives(Node), {current_function, {barrel_p2p_dist_input, _, _}} <- [process_info(Pid, current_function)]],
+    Pid.
+
+%% The process in which dist_util runs the handshake and then the ticks.
+supervisor(Node) ->
+    [Pid] = [Pid || Pid <- relatives(Node), {current_function, {dist_util, con_loop, _}} <- [process_info(Pid, current_function)]],
+    Pid.
+
+relatives(Node) ->
+    {links, Links} = process_info(controller(Node), links),
+    [Pid || Pid <- Links, is_pid(Pid), Pid =/= whereis(net_kernel)].
+
+disconnect_is_seen_at_once_by_both(Config) ->
+    {A, B} = proplists:get_value(pair, Config),
+    #{node := Node} = B,
+    Watches = [watch_down(A, B), watch_down(B, A)],
+    Cut = os:system_time(millisecond),
+    true = on(A, fun() -> erlang:disconnect_node(Node) end),
+    [{SeenA, disconnect}, {SeenB, _}] = [await(Watch, 1_000) || Watch <- Watches],
+    true = max(SeenA, SeenB) - Cut =< 500.
+
+%% 200 MB towards a process that does not read, for longer than the idle timeout of the link: the sender is told to wait, neither node grows by
+%% more than the queues are long, the connection stays up, and after it all everything arrives in order.
+suspended_receiver_stops_the_sender(Config) ->
+    {A, B} = proplists:get_value(pair, Config),
+    #{node := NodeA} = A,
+    #{node := NodeB} = B,
+    Count = barrel_p2p_test:rounds(200),
+    Receiver = on(B, fun() -> spawn(fun() -> receive_all(1, Count) end) end),
+    Suspender = on(B, fun() -> Input = input(NodeA), spawn(fun() -> suspend_until_told(Input) end) end),
+    Before = [memory(P) || P <- [A, B]],
+    Sender = async(A, fun() ->
+                          true = register(sender, self()),
+                          push(1, Count, Receiver),
+                          Receiver ! {report_to, self()},
+                          receive {received, Result} -> Result after 60_000 -> no_report end
+                      end),
+    ok = wait_until(refused, fun() -> on(A, fun() -> refused_at() end) =/= none end, 10_000),
+    Stuck = on(A, fun() -> refused_at() end),
+    %% Whoever does not ask for nosuspend is suspended.
+    Patient = on(A, fun() -> spawn(fun() -> Receiver ! hello end) end),
+    ok = wait_until(suspended, fun() -> on(A, fun() -> process_info(Patient, status) end) =:= {status, suspended} end, 2_000),
+    receive after 6_000 -> ok end,
+    Stuck = on(A, fun() -> refused_at() end),
+    true = Stuck < 64,
+    Growth = [Now - Then || {Now, Then} <- lists:zip([memory(P) || P <- [A, B]], Before)],
+    ct:pal("stuck at message ~b of 1 MiB; resident memory grew by ~p MiB", [Stuck, [G div ?MIB || G <- Growth]]),
+    [] = [G || G <- Growth, G > 100 * ?MIB],
+    true = connected(A, B),
+    _ = on(B, fun() -> Suspender ! resume end),
+    all_in_order = await(Sender, 60_000),
+    false = on(A, fun() -> is_process_alive(Patient) end),
+    NodeB = on(A, fun() -> erpc:call(NodeB, erlang, node, []) end).
+
+suspend_until_told(Pid) ->
+    true = erlang:suspend_process(Pid),
+    receive resume -> true = erlang:resume_process(Pid) end.
+
+%% Every message has its own binary: shared ones would not show in memory.
+push(N, Count, _Receiver) when N > Count -> ok;
+push(N, Count, Receiver) ->
+    push_until_taken(N, {n, N, rand:bytes(?MIB)}, Receiver),
+    push(N + 1, Count, Receiver).
+
+push_until_taken(N, Message, Receiver) ->
+    case erlang:send(Receiver, Message, [nosuspend]) of
+        ok -> erase(refused_at);
+        nosuspend -> put(refused_at, N), receive after 5 -> push_until_taken(N, Message, Receiver) end
+    end.
+
+%% The number of the message that the sender cannot get rid of.
+refused_at() ->
+    case whereis(sender) of
+        undefined -> none;
+        Sender -> {dictionary, Dictionary} = process_info(Sender, dictionary), proplists:get_value(refused_at, Dictionary, none)
+    end.
+
+receive_all(N, Count) when N > Count ->
+    receive {report_to, Pid} -> Pid ! {received, all_in_order} end;
+receive_all(N, Count) ->
+    receive
+        {n, N, Binary} when byte_size(Binary) =:= ?MIB -> receive_all(N + 1, Count);
+        {n, Other, _} -> receive {report_to, Pid} -> Pid ! {received, {wanted, N, got, Other}} end
+    end.
+
+%% Resident memory of the operating system process: what native code holds is in it.
+memory(#{os_pid := OsPid}) ->
+    {ok, Text} = file:read_file("/proc/" ++ OsPid ++ "/statm"),
+    [_, Pages | _] = binary:split(Text, <<" ">>, [global]),
+    binary_to_integer(Pages) * 4096.
+
+%% Many senders, one node that is now and then stopped for a moment: nothing is lost or swapped.
+slow_receiver_gets_everything_in_order(Config) ->
+    {A, B} = proplists:get_value(pair, Config),
+    Count = barrel_p2p_test:rounds(200),
+    Receivers = on(B, fun() -> [spawn(fun() -> receive_all(1, Count) end) || _ <- lists:seq(1, 4)] end),
+    Senders = [async(A, fun() ->
+                            [Receiver ! {n, N, binary:copy(<<N:64>>, ?MIB div 8)} || N <- lists:seq(1, Count)],
+                            Receiver ! {report_to, self()},
+                            receive {received, Result} -> Result after 60_000 -> no_report end
+                        end) || Receiver <- Receivers],
+    _ = [begin
+             ok = barrel_p2p_test:freeze(B),
+             receive after 300 -> ok = barrel_p2p_test:thaw(B) end
+         end || _ <- [1, 2, 3]],
+    [all_in_order, all_in_order, all_in_order, all_in_order] = [await(Sender, 90_000) || Sender <- Senders],
+    true = on(B, fun() -> true end, 5_000).
