@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Letting peers in: limits on strangers, the hello, and then a link.
 
+use crate::congestion;
 use crate::core::Core;
 use crate::hello;
 use crate::host::Direction;
@@ -9,14 +10,15 @@ use crate::peer::Role;
 use crate::reason::Reason;
 use crate::strangers::{Admission, Place};
 use barrel_p2p_base::CloseCode;
-use quinn::{Connection, Incoming, VarInt};
+use quinn::{Connection, Incoming};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Accepts until the endpoint is closed.
 pub(crate) async fn run(core: Arc<Core>) {
     while let Some(incoming) = core.quinn.accept().await {
-        let admission = core.strangers().admit(incoming.remote_address().ip(), incoming.remote_address_validated(), Instant::now());
+        let admission =
+            core.strangers().admit(incoming.remote_address().ip(), incoming.remote_address_validated(), Instant::now());
         match admission {
             Admission::Accept => {
                 let place = core.strangers().enter();
@@ -61,7 +63,7 @@ struct Guarded {
 impl Drop for Guarded {
     fn drop(&mut self) {
         if let Some(code) = self.code {
-            self.connection.close(VarInt::from_u32(code.to_wire()), code.name().as_bytes());
+            congestion::close(&self.connection, code);
         }
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What an endpoint needs to know, and the transport settings made from it.
 
+use crate::congestion;
 use quinn::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Settings of an endpoint, validated by the caller.
@@ -53,6 +55,7 @@ impl Config {
         transport
             .max_concurrent_bidi_streams(VarInt::from_u32(1))
             .max_concurrent_uni_streams(VarInt::from_u32(0))
+            .congestion_controller_factory(Arc::new(congestion::Factory::default()))
             .datagram_receive_buffer_size(None)
             .keep_alive_interval(Some(self.keepalive))
             .max_idle_timeout(IdleTimeout::try_from(self.quic_idle_timeout()).ok())

@@ -90,7 +90,12 @@ struct Failure {
     address: Option<SocketAddr>,
 }
 
-async fn race(core: &Arc<Core>, request: &Request, addresses: Vec<SocketAddr>, failure: &mut Failure) -> Option<Arc<Link>> {
+async fn race(
+    core: &Arc<Core>,
+    request: &Request,
+    addresses: Vec<SocketAddr>,
+    failure: &mut Failure,
+) -> Option<Arc<Link>> {
     let mut addresses = addresses.into_iter();
     let mut attempts = JoinSet::new();
     loop {
@@ -125,7 +130,8 @@ async fn attempt(core: &Arc<Core>, request: &Request, address: SocketAddr) -> Re
 }
 
 async fn try_once(core: &Arc<Core>, request: &Request, address: SocketAddr) -> Result<Arc<Link>, Reason> {
-    let connecting = core.quinn.connect_with(core.client.clone(), address, SERVER_NAME).map_err(|_| Reason::Unreachable)?;
+    let connecting =
+        core.quinn.connect_with(core.client.clone(), address, SERVER_NAME).map_err(|_| Reason::Unreachable)?;
     let connection = tokio::select! {
         connection = connecting => connection.map_err(|error| Reason::of_connection(&error))?,
         reason = no_listener(address) => return Err(reason),
@@ -198,7 +204,8 @@ mod tests {
     #[test]
     fn families_alternate_and_doubles_vanish() {
         let all = ["1.1.1.1:1", "1.1.1.1:1", "2.2.2.2:1", "[::1]:1"].map(|text| text.parse().unwrap());
-        let expected: Vec<SocketAddr> = ["[::1]:1", "1.1.1.1:1", "2.2.2.2:1"].map(|text| text.parse().unwrap()).to_vec();
+        let expected: Vec<SocketAddr> =
+            ["[::1]:1", "1.1.1.1:1", "2.2.2.2:1"].map(|text| text.parse().unwrap()).to_vec();
         assert_eq!(interleave(all.to_vec()), expected);
     }
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The endpoint: one UDP socket, one I/O thread, all links of the node.
 
+use crate::accept;
 use crate::channel::Channel;
 use crate::config::{Config, MAX_UDP_PAYLOAD_BYTES};
+use crate::congestion;
 use crate::core::Core;
 use crate::dial::{self, Request};
 use crate::host::{Host, Keeper};
@@ -10,7 +12,6 @@ use crate::link::Link;
 use crate::peer::Peer;
 use crate::reason::Reason;
 use crate::tls::{self, UnusableCertificate};
-use crate::accept;
 use barrel_p2p_base::{CloseCode, Incarnation};
 use quinn::VarInt;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -223,7 +224,8 @@ async fn open(core: &Arc<Core>, channel: &Arc<Channel>, request: &Request, timeo
     let deadline = Instant::now() + timeout;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let link = tokio::time::timeout(left, dial::link_to(core, request)).await.unwrap_or(Err(Reason::DialTimeout))?;
+        let link =
+            tokio::time::timeout(left, dial::link_to(core, request)).await.unwrap_or(Err(Reason::DialTimeout))?;
         if channel.is_closing() {
             return Ok(());
         }
@@ -241,6 +243,7 @@ fn serve(runtime: Runtime, core: Arc<Core>, stop_wanted: oneshot::Receiver<(Clos
             tokio::spawn(accept::run(core.clone()));
         }
         let (code, grace) = stop_wanted.await.unwrap_or((CloseCode::Shutdown, STOP_GRACE));
+        core.links().iter().for_each(|link| congestion::open_window(&link.connection));
         core.quinn.close(VarInt::from_u32(code.to_wire()), code.name().as_bytes());
         let _ = tokio::time::timeout(grace, core.quinn.wait_idle()).await;
     });

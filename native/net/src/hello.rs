@@ -5,6 +5,7 @@
 //! `barrel_p2p_identity`.
 
 use crate::config::lift_stranger_limits;
+use crate::congestion;
 use crate::core::Core;
 use crate::dial::Request;
 use crate::host::{CookieReply, Host};
@@ -15,7 +16,7 @@ use barrel_p2p_base::limits::MAX_HELLO_BYTES;
 use barrel_p2p_base::{CloseCode, NodeName};
 use barrel_p2p_identity::hello::{check, EXPORTER_LABEL};
 use barrel_p2p_identity::{AuthMode, Binding, Claim, Context, Hello, Role as Sender};
-use quinn::{Connection, RecvStream, SendStream, VarInt};
+use quinn::{Connection, RecvStream, SendStream};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -40,10 +41,12 @@ impl Failure {
     pub(crate) fn settle(self, connection: &Connection) -> Reason {
         match self {
             Self::Refuse(code) => {
-                connection.close(VarInt::from_u32(code.to_wire()), code.name().as_bytes());
+                congestion::close(connection, code);
                 Reason::Code(code)
             }
-            Self::Lost => connection.close_reason().map_or(Reason::Code(CloseCode::ProtocolError), |error| Reason::of_connection(&error)),
+            Self::Lost => connection
+                .close_reason()
+                .map_or(Reason::Code(CloseCode::ProtocolError), |error| Reason::of_connection(&error)),
         }
     }
 }
@@ -149,7 +152,9 @@ fn auth_mode(core: &Core) -> AuthMode {
 
 fn binding(connection: &Connection, sender: Sender) -> Result<Binding, Failure> {
     let mut exporter = [0; 32];
-    connection.export_keying_material(&mut exporter, EXPORTER_LABEL, &[]).map_err(|_| Failure::Refuse(CloseCode::InternalError))?;
+    connection
+        .export_keying_material(&mut exporter, EXPORTER_LABEL, &[])
+        .map_err(|_| Failure::Refuse(CloseCode::InternalError))?;
     Ok(Binding { sender, exporter })
 }
 

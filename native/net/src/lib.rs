@@ -14,6 +14,7 @@
 mod accept;
 pub mod channel;
 pub mod config;
+mod congestion;
 mod core;
 mod dial;
 pub mod endpoint;

@@ -2,6 +2,7 @@
 //! A link: the one authenticated QUIC connection to a peer, and the channels on it.
 
 use crate::channel::{self, Channel};
+use crate::congestion;
 use crate::core::Core;
 use crate::peer::Peer;
 use crate::reason::Reason;
@@ -61,7 +62,7 @@ impl Link {
 
     pub(crate) fn close(&self, code: CloseCode) {
         let _ = self.why.set(Reason::Code(code));
-        self.connection.close(VarInt::from_u32(code.to_wire()), code.name().as_bytes());
+        congestion::close(&self.connection, code);
     }
 
     pub(crate) fn channels(&self) -> usize {

@@ -54,7 +54,12 @@ impl Links {
     }
 
     /// Ends a dial; whoever waits for it learns the result.
-    pub(crate) fn dialled(&mut self, name: &NodeName, dial: &watch::Sender<Dialled>, result: Result<Arc<Link>, Reason>) {
+    pub(crate) fn dialled(
+        &mut self,
+        name: &NodeName,
+        dial: &watch::Sender<Dialled>,
+        result: Result<Arc<Link>, Reason>,
+    ) {
         if self.dials.get(name).is_some_and(|current| current.same_channel(dial)) {
             self.dials.remove(name);
         }

@@ -61,11 +61,15 @@ impl Reason {
 
     pub(crate) fn of_connection(error: &ConnectionError) -> Self {
         match error {
-            ConnectionError::ApplicationClosed(close) => Self::Code(CloseCode::from_wire(close.error_code.into_inner())),
+            ConnectionError::ApplicationClosed(close) => {
+                Self::Code(CloseCode::from_wire(close.error_code.into_inner()))
+            }
             ConnectionError::TimedOut | ConnectionError::Reset => Self::LinkTimeout,
             ConnectionError::LocallyClosed => Self::Stopped,
             // An endpoint that answers `CONNECTION_REFUSED` protects itself from too many strangers.
-            ConnectionError::ConnectionClosed(close) if close.error_code == quinn::TransportErrorCode::CONNECTION_REFUSED => {
+            ConnectionError::ConnectionClosed(close)
+                if close.error_code == quinn::TransportErrorCode::CONNECTION_REFUSED =>
+            {
                 Self::Code(CloseCode::Overloaded)
             }
             ConnectionError::ConnectionClosed(_)
@@ -79,7 +83,10 @@ impl Reason {
         match error {
             ReadError::ConnectionLost(lost) => Self::of_connection(lost),
             // The peer resets the stream when its controller died or gave up.
-            ReadError::Reset(_) | ReadError::ClosedStream | ReadError::IllegalOrderedRead | ReadError::ZeroRttRejected => Self::Closed,
+            ReadError::Reset(_)
+            | ReadError::ClosedStream
+            | ReadError::IllegalOrderedRead
+            | ReadError::ZeroRttRejected => Self::Closed,
         }
     }
 }

@@ -38,7 +38,8 @@ impl Refusals {
             }
             self.last.insert(node.to_owned(), (reason, now));
         }
-        let refill = u32::try_from(now.duration_since(self.refilled_at).as_millis() / REPORT_EVERY.as_millis()).unwrap_or(REPORT_BURST);
+        let refill = u32::try_from(now.duration_since(self.refilled_at).as_millis() / REPORT_EVERY.as_millis())
+            .unwrap_or(REPORT_BURST);
         if refill > 0 {
             self.reports_left = self.reports_left.saturating_add(refill).min(REPORT_BURST);
             self.refilled_at = now;

@@ -51,7 +51,11 @@ impl Strangers {
         if self.places.len() >= RETRY_ABOVE_PENDING && !validated {
             return Admission::Retry;
         }
-        if self.spend(bucket_of(address), now) { Admission::Accept } else { Admission::Refuse }
+        if self.spend(bucket_of(address), now) {
+            Admission::Accept
+        } else {
+            Admission::Refuse
+        }
     }
 
     /// Takes a place. When all are taken the oldest stranger, who had the most time, makes room: so a crowd that never says hello cannot
@@ -84,7 +88,8 @@ impl Strangers {
             }
         }
         let bucket = self.buckets.entry(address).or_insert(Bucket { left: BURST, refilled_at: now });
-        let refill = u32::try_from(now.duration_since(bucket.refilled_at).as_millis() / REFILL_EVERY.as_millis()).unwrap_or(BURST);
+        let refill = u32::try_from(now.duration_since(bucket.refilled_at).as_millis() / REFILL_EVERY.as_millis())
+            .unwrap_or(BURST);
         if refill > 0 {
             bucket.left = bucket.left.saturating_add(refill).min(BURST);
             bucket.refilled_at = now;

@@ -39,7 +39,11 @@ impl LiveCertificate {
     }
 
     /// Every TLS handshake from now on uses the new one.
-    pub fn replace(&self, certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Result<(), UnusableCertificate> {
+    pub fn replace(
+        &self,
+        certificate: CertificateDer<'static>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<(), UnusableCertificate> {
         let next = Arc::new(certified(certificate, key)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(())
@@ -52,7 +56,10 @@ impl ResolvesServerCert for LiveCertificate {
     }
 }
 
-fn certified(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Result<CertifiedKey, UnusableCertificate> {
+fn certified(
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, UnusableCertificate> {
     Ok(CertifiedKey::from_der(vec![certificate], key, &ring::default_provider())?)
 }
 
@@ -69,7 +76,8 @@ pub(crate) fn server(certificate: Arc<LiveCertificate>) -> Result<quinn::ServerC
     Ok(quinn::ServerConfig::with_crypto(Arc::new(config)))
 }
 
-pub(crate) fn client() -> Result<quinn::ClientConfig, UnusableCertificate> {
+/// A client that takes any certificate: who the server is follows from its hello.
+pub fn client() -> Result<quinn::ClientConfig, UnusableCertificate> {
     let provider = Arc::new(ring::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])?

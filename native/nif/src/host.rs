@@ -12,7 +12,9 @@ pub(crate) struct Listener(pub(crate) LocalPid);
 impl Host for Listener {
     fn cookie_wanted(&self, node: &str, reply: CookieReply) {
         let ticket = ResourceArc::new(TicketRes::new(reply));
-        mailbox::send(&self.0, |env| (atoms::barrel_p2p_hello(), ticket, encode::binary(env, node.as_bytes())).encode(env));
+        mailbox::send(&self.0, |env| {
+            (atoms::barrel_p2p_hello(), ticket, encode::binary(env, node.as_bytes())).encode(env)
+        });
     }
 
     fn incoming(&self, channel: Arc<Channel>, peer: &Peer) {

@@ -17,7 +17,9 @@ impl Owner for ProcessPair {
     }
 
     fn failed(&self, reason: Reason) {
-        mailbox::send(&self.controller, |env| (atoms::barrel_p2p_failed(), encode::atom(env, reason.name())).encode(env));
+        mailbox::send(&self.controller, |env| {
+            (atoms::barrel_p2p_failed(), encode::atom(env, reason.name())).encode(env)
+        });
     }
 
     fn frames(&self, batch: Batch) {

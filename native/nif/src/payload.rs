@@ -56,7 +56,8 @@ impl Writer {
             return self.piece(binary);
         }
         let pieces = || frame.decode::<ListIterator<'_>>();
-        let length = pieces()?.try_fold(0, |sum, piece| piece.decode::<Binary<'_>>().map(|binary| sum + binary.len()))?;
+        let length =
+            pieces()?.try_fold(0, |sum, piece| piece.decode::<Binary<'_>>().map(|binary| sum + binary.len()))?;
         self.header(length)?;
         pieces()?.map(|piece| piece.decode()).try_for_each(|binary| self.piece(binary?))
     }

@@ -14,7 +14,8 @@ pub use barrel_p2p_base::{Fingerprint, NodeName, PublicKey};
 pub use barrel_p2p_identity::key::fingerprint;
 pub use barrel_p2p_identity::{AuthMode, Pattern, Pin, PinLevel, Policy, TrustMode};
 pub use barrel_p2p_net::{
-    Accepted, Batch, Channel, Config, CookieReply, Direction, Host, Info, LinkInfo, Owner, Peer, Reason, Refused, Request, Role,
+    Accepted, Batch, Channel, Config, CookieReply, Direction, Host, Info, LinkInfo, Owner, Peer, Reason, Refused,
+    Request, Role,
 };
 pub use identity::{Identity, IdentityError};
 pub use node::{Node, NodeError};

@@ -135,7 +135,8 @@ impl Channel {
 
     /// The owner has consumed this many bytes.
     pub fn give_back(&self, bytes: usize) {
-        let before = self.owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |owed| Some(owed.saturating_sub(bytes)));
+        let before =
+            self.owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |owed| Some(owed.saturating_sub(bytes)));
         let before = before.unwrap_or(0);
         if before >= CREDIT_BYTES && before.saturating_sub(bytes) < CREDIT_BYTES {
             self.credit.notify_one();

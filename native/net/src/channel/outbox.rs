@@ -52,7 +52,11 @@ impl Outbox {
             self.chunks.push_back(chunk);
         }
         self.producer_waits = self.waiting_bytes > BUSY_ABOVE_BYTES;
-        if self.producer_waits { Accepted::Busy } else { Accepted::Ready }
+        if self.producer_waits {
+            Accepted::Busy
+        } else {
+            Accepted::Ready
+        }
     }
 
     /// What to write next, `None` when nothing is queued.

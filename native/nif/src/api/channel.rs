@@ -50,7 +50,11 @@ fn own(env: Env<'_>, channel: &ResourceArc<ChannelRes>, input: LocalPid) -> bool
 
 #[rustler::nif]
 fn channel_accept(env: Env<'_>, channel: ResourceArc<ChannelRes>, input: LocalPid) -> Atom {
-    if own(env, &channel, input) { atoms::ok() } else { atoms::closed() }
+    if own(env, &channel, input) {
+        atoms::ok()
+    } else {
+        atoms::closed()
+    }
 }
 
 #[rustler::nif]

@@ -22,7 +22,12 @@ struct Options {
 }
 
 #[rustler::nif(schedule = "DirtyIo")]
-fn endpoint_start<'a>(env: Env<'a>, identity: ResourceArc<IdentityRes>, listener: LocalPid, options: Options) -> Term<'a> {
+fn endpoint_start<'a>(
+    env: Env<'a>,
+    identity: ResourceArc<IdentityRes>,
+    listener: LocalPid,
+    options: Options,
+) -> Term<'a> {
     let config = Config {
         name: options.name,
         port: options.port,

@@ -4,7 +4,9 @@
 use crate::resource::IdentityRes;
 use crate::{atoms, encode};
 use barrel_p2p_node::identity::Existing;
-use barrel_p2p_node::{fingerprint, AuthMode, Identity, IdentityError, NodeName, Pattern, PinLevel, Policy, PublicKey, TrustMode};
+use barrel_p2p_node::{
+    fingerprint, AuthMode, Identity, IdentityError, NodeName, Pattern, PinLevel, Policy, PublicKey, TrustMode,
+};
 use rustler::{Atom, Binary, Encoder, Env, Error, NifMap, NifResult, NifUnitEnum, ResourceArc, Term};
 use std::path::Path;
 use std::sync::Arc;
@@ -85,7 +87,8 @@ fn trust_list(env: Env<'_>, identity: ResourceArc<IdentityRes>) -> Vec<Term<'_>>
             PinLevel::Permanent => atoms::permanent(),
             PinLevel::Tofu => atoms::tofu(),
         };
-        (encode::binary(env, name.as_str().as_bytes()), encode::binary(env, &pin.key.0), level, pin.added_ms).encode(env)
+        (encode::binary(env, name.as_str().as_bytes()), encode::binary(env, &pin.key.0), level, pin.added_ms)
+            .encode(env)
     });
     pins.collect()
 }
@@ -100,7 +103,13 @@ fn trust_lookup<'a>(env: Env<'a>, identity: ResourceArc<IdentityRes>, node: Bina
 }
 
 #[rustler::nif(schedule = "DirtyIo")]
-fn trust_put<'a>(env: Env<'a>, identity: ResourceArc<IdentityRes>, node: Binary<'a>, key: Binary<'a>, how: How) -> NifResult<Term<'a>> {
+fn trust_put<'a>(
+    env: Env<'a>,
+    identity: ResourceArc<IdentityRes>,
+    node: Binary<'a>,
+    key: Binary<'a>,
+    how: How,
+) -> NifResult<Term<'a>> {
     let Ok(name) = NodeName::parse(&node) else {
         return Ok(encode::failure(env, "invalid_name", &String::from_utf8_lossy(&node)));
     };
