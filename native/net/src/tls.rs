@@ -19,7 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub const ALPN: &[u8] = b"barrel-p2p/1";
 
 /// The name a dialler sends. Every node accepts it: names are settled by the hello.
-pub(crate) const SERVER_NAME: &str = "barrel-p2p";
+pub const SERVER_NAME: &str = "barrel-p2p";
 
 /// A certificate that TLS cannot use.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +64,7 @@ fn certified(
 }
 
 /// A certificate and TLS 1.3 are all it takes, so these cannot fail once the certificate was accepted; the error is passed on all the same.
-pub(crate) fn server(certificate: Arc<LiveCertificate>) -> Result<quinn::ServerConfig, UnusableCertificate> {
+pub fn server(certificate: Arc<LiveCertificate>) -> Result<quinn::ServerConfig, UnusableCertificate> {
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_no_client_auth()

@@ -2,6 +2,12 @@
 //! Nodes without a BEAM: an identity in a folder of its own, an endpoint on loopback, and everything that it told its host.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking"
+)]
 
 use barrel_p2p_node::{
     Accepted, AuthMode, Batch, Channel, Config, CookieReply, Host, Identity, Node, NodeName, Owner, Peer, Policy,
@@ -177,7 +183,7 @@ impl TestNode {
             name: node.to_owned(),
             port: 0,
             listen: true,
-            hello_timeout: Duration::from_secs(10),
+            hello_timeout: Duration::from_secs(2),
             dial_timeout: Duration::from_secs(5),
             keepalive: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(5),
