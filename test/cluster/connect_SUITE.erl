@@ -5,7 +5,7 @@ Connections come up and go away without residue: dialled from both sides at once
 """.
 
 -export([all/0, init_per_testcase/2, end_per_testcase/2]).
--export([simultaneous_connects_all_succeed/1, churn_leaves_no_process_behind/1, many_dial_one_at_once/1,
+-export([simultaneous_connects_all_succeed/1, simultaneous_first_contacts_all_succeed/1, churn_leaves_no_process_behind/1, many_dial_one_at_once/1,
          messages_sent_during_a_slow_setup_arrive_in_order/1, dial_to_a_dead_port_fails_within_two_seconds/1,
          dial_to_an_unknown_name_fails_at_once/1, dial_to_a_silent_address_gives_up_in_time/1, call_to_a_dead_node_fails_within_two_seconds/1,
          default_redials_by_itself/1, once_does_not_redial/1, never_dials_only_when_told/1]).
@@ -15,7 +15,7 @@ Connections come up and go away without residue: dialled from both sides at once
 -define(DEAD, 'dead@127.0.0.1').
 
 all() ->
-    [simultaneous_connects_all_succeed, churn_leaves_no_process_behind, many_dial_one_at_once,
+    [simultaneous_connects_all_succeed, simultaneous_first_contacts_all_succeed, churn_leaves_no_process_behind, many_dial_one_at_once,
      messages_sent_during_a_slow_setup_arrive_in_order, dial_to_a_dead_port_fails_within_two_seconds,
      dial_to_an_unknown_name_fails_at_once, dial_to_a_silent_address_gives_up_in_time, call_to_a_dead_node_fails_within_two_seconds,
      default_redials_by_itself, once_does_not_redial, never_dials_only_when_told].
@@ -46,6 +46,19 @@ simultaneous_connects_all_succeed(Config) ->
     Times = [simultaneous(Round, A, B) || Round <- lists:seq(1, barrel_p2p_test:rounds(200))],
     ct:pal("connected from both sides in ms: median ~b, worst ~b", [lists:nth(1 + length(Times) div 2, lists:sort(Times)), lists:max(Times)]),
     ok = same_processes(Before, A, B).
+
+%% As above, but nothing is left of the round before: distribution is started anew on both sides, so both also dial the link itself at once.
+simultaneous_first_contacts_all_succeed(Config) ->
+    Cluster = proplists:get_value(cluster, Config),
+    [A, B] = [(start(Cluster, none, #{data => Data}))#{node := Node} || {Data, Node} <- [{"alpha", 'alpha@127.0.0.1'}, {"beta", 'beta@127.0.0.1'}]],
+    Times = [begin
+                 [{ok, _} = on(P, fun() -> net_kernel:start(Node, #{name_domain => longnames}) end) || #{node := Node} = P <- [A, B]],
+                 Time = simultaneous(Round, A, B),
+                 [ok = on(P, fun() -> net_kernel:stop() end) || P <- [A, B]],
+                 Time
+             end || Round <- lists:seq(1, barrel_p2p_test:rounds(100))],
+    ct:pal("first contacts from both sides in ms: median ~b, worst ~b",
+           [lists:nth(1 + length(Times) div 2, lists:sort(Times)), lists:max(Times)]).
 
 %% Both sides spin until the same moment, dial, and must both succeed and see each other within two seconds.
 simultaneous(Round, #{node := NodeA} = A, #{node := NodeB} = B) ->
