@@ -18,12 +18,12 @@ files, standard error and `crypto` are there; it uses native code for all of tha
 
 -type listen() :: pid().
 
--spec listen(atom()) -> {ok, {listen(), #net_address{}, integer()}} | {error, {barrel_p2p, string()}}.
+-spec listen(atom()) -> {ok, {listen(), #net_address{}, pos_integer()}} | {error, {barrel_p2p, string()}}.
 listen(Name) ->
     {ok, Host} = inet:gethostname(),
     listen(Name, Host).
 
--spec listen(atom(), string()) -> {ok, {listen(), #net_address{}, integer()}} | {error, {barrel_p2p, string()}}.
+-spec listen(atom(), string()) -> {ok, {listen(), #net_address{}, pos_integer()}} | {error, {barrel_p2p, string()}}.
 listen(Name, Host) ->
     Node = list_to_binary([atom_to_list(Name), "@", Host]),
     case start(Node, true) of
@@ -67,11 +67,11 @@ do_accept(Kernel, AcceptPid, Socket, MyNode, Allowed, SetupTime) ->
             dist_util:handshake_other_started(barrel_p2p_dist_hs:accepted(Kernel, Socket, MyNode, Allowed, Timer))
     end.
 
--spec setup(node(), normal | hidden, node(), longnames | shortnames, timeout()) -> pid().
+-spec setup(node(), normal | hidden, node(), longnames | shortnames, non_neg_integer()) -> pid().
 setup(Node, Type, MyNode, _NameDomain, SetupTime) ->
     spawn_opt(?MODULE, do_setup, [self(), Node, Type, MyNode, SetupTime], dist_util:net_ticker_spawn_options()).
 
--spec do_setup(pid(), node(), normal | hidden, node(), timeout()) -> no_return().
+-spec do_setup(pid(), node(), normal | hidden, node(), non_neg_integer()) -> no_return().
 do_setup(Kernel, Node, Type, MyNode, SetupTime) ->
     Timer = dist_util:start_timer(SetupTime),
     case barrel_p2p_dist_ctrl:connect(Node, SetupTime) of
@@ -104,30 +104,40 @@ listen_port() ->
         Port -> {ok, Port}
     end.
 
+%% net_kernel reads any undef as a carrier without listen/2 and says no more than that it is not supported, so nothing may escape.
 -spec start(binary(), boolean()) -> {ok, pid(), inet:port_number()} | {error, string()}.
 start(Name, Listen) ->
     try
-        ok = check(barrel_p2p_config:load()),
-        ok = check(barrel_p2p_native:load()),
-        ok = check(barrel_p2p_mesh:prevent()),
-        Listener = barrel_p2p_dist_listener:start_link(),
-        case barrel_p2p_native:start_endpoint(Listener, Name, Listen) of
-            {ok, Port} ->
-                {ok, Listener, Port};
-            {error, _} = Error ->
-                barrel_p2p_dist_listener:stop(Listener),
-                check(Error)
+        case prepare() of
+            ok -> start_endpoint(Name, Listen);
+            {error, Text} -> {error, Text}
         end
     catch
-        throw:{failed, Text} -> {error, Text};
-        %% net_kernel reads any undef as a carrier without listen/2 and says no more than that it is not supported.
         Class:Reason:Stack -> {error, lists:flatten(io_lib:format("cannot start: ~0p:~0p at ~0p", [Class, Reason, hd(Stack)]))}
     end.
 
--spec check(ok | {error, string() | {atom(), binary()}}) -> ok.
-check(ok) -> ok;
-check({error, {_, _} = Error}) -> throw({failed, barrel_p2p_native:format_error(Error)});
-check({error, Text}) -> throw({failed, Text}).
+-spec prepare() -> ok | {error, string()}.
+prepare() ->
+    case barrel_p2p_config:load() of
+        ok ->
+            case barrel_p2p_native:load() of
+                ok -> barrel_p2p_mesh:prevent();
+                {error, Error} -> {error, barrel_p2p_native:format_error(Error)}
+            end;
+        {error, Text} ->
+            {error, Text}
+    end.
+
+-spec start_endpoint(binary(), boolean()) -> {ok, pid(), inet:port_number()} | {error, string()}.
+start_endpoint(Name, Listen) ->
+    Listener = barrel_p2p_dist_listener:start_link(),
+    case barrel_p2p_native:start_endpoint(Listener, Name, Listen) of
+        {ok, Port} ->
+            {ok, Listener, Port};
+        {error, Error} ->
+            barrel_p2p_dist_listener:stop(Listener),
+            {error, barrel_p2p_native:format_error(Error)}
+    end.
 
 -spec net_address(inet:port_number(), string() | undefined) -> #net_address{}.
 net_address(Port, Host) ->

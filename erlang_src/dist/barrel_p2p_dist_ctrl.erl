@@ -16,6 +16,7 @@ to be stopped by `net_kernel`, and an exit at that moment would turn a connect t
 
 -record(socket, {controller :: pid(), input :: pid(), channel :: barrel_p2p_nif:channel(), peer :: map()}).
 -opaque socket() :: #socket{}.
+-type request() :: #{node := binary(), own_name := binary(), cookie := binary(), addresses := [{binary(), inet:port_number()}, ...]}.
 
 %% Signals handed over in one call: enough to spread its cost, few enough to leave the process responsive.
 -define(BATCH_BYTES, 128 * 1024).
@@ -25,7 +26,7 @@ to be stopped by `net_kernel`, and an exit at that moment would turn a connect t
 -define(ACCEPT_MS, 10000).
 
 %% Dials Node and opens a channel. The caller becomes the supervisor of the controller.
--spec connect(node(), timeout()) -> {ok, socket()} | {error, atom()}.
+-spec connect(node(), non_neg_integer()) -> {ok, socket()} | {error, atom()}.
 connect(Node, Timeout) ->
     case barrel_p2p_discovery:addresses(Node) of
         {ok, Addresses} ->
@@ -87,7 +88,7 @@ own_name() ->
         _ -> <<>>
     end.
 
--spec init_dialled(pid(), map(), timeout()) -> no_return().
+-spec init_dialled(pid(), request(), non_neg_integer()) -> no_return().
 init_dialled(Supervisor, Request, Timeout) ->
     process_flag(trap_exit, true),
     Input = barrel_p2p_dist_input:start_link(),
@@ -101,7 +102,7 @@ init_dialled(Supervisor, Request, Timeout) ->
             exit(normal)
     end.
 
--spec open(map(), pid(), timeout()) -> {ok, barrel_p2p_nif:channel(), map()} | {error, atom()}.
+-spec open(request(), pid(), non_neg_integer()) -> {ok, barrel_p2p_nif:channel(), map()} | {error, atom()}.
 open(Request, Input, Timeout) ->
     case barrel_p2p_native:endpoint() of
         {ok, Endpoint} ->

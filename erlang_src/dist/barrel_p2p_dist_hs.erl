@@ -53,7 +53,7 @@ address(Socket, Node) ->
     #net_address{address = Address, host = binary_to_list(Host), protocol = quic, family = inet}.
 
 %% The name in the first packet becomes an atom and a node, so it is compared before dist_util sees it.
--spec recv_from(map(), socket(), non_neg_integer(), timeout()) -> {ok, [byte()]} | {error, term()}.
+-spec recv_from(map(), socket(), non_neg_integer(), timeout()) -> {ok, [byte()]} | {error, closed | timeout | name_mismatch}.
 recv_from(Peer, Socket, Length, Timeout) ->
     case barrel_p2p_dist_ctrl:recv(Socket, Length, Timeout) of
         {ok, [$N | _] = Packet} ->

@@ -28,7 +28,7 @@ postponed on_load handler leaves every function undefined while distribution sta
 %% Code is one of the atoms that barrel_p2p_native:format_error/1 knows; the binary names the path, address or value concerned.
 -type error() :: {error, {Code :: atom(), Detail :: binary()}}.
 
--spec load(file:filename_all()) -> ok | {error, {atom(), term()}}.
+-spec load(file:filename()) -> ok | {error, {bad_lib | load | load_failed | old_code | reload | upgrade, string()}}.
 load(Path) ->
     erlang:load_nif(Path, 0).
 
@@ -73,7 +73,9 @@ set_trust_mode(_Identity, _Mode) -> erlang:nif_error(not_loaded).
 cookie_only(_Identity, _Node) -> erlang:nif_error(not_loaded).
 
 %% Binds the UDP socket and starts the I/O thread. Options: #{name := binary() (<<>> when dynamic), port := inet:port_number(), listen := boolean(),
-%% hello_timeout_ms, dial_timeout_ms, keepalive_ms, idle_timeout_ms := pos_integer()}. Listener gets the messages named in barrel_p2p_native.
+%% hello_timeout_ms, dial_timeout_ms, keepalive_ms, idle_timeout_ms := pos_integer()}. Listener gets
+%% {barrel_p2p_hello, Ticket, Node :: binary()} (answer with hello_cookie/2), {barrel_p2p_incoming, Channel, Peer} and
+%% {barrel_p2p_refused, inbound | outbound, Peer, Reason}.
 -spec endpoint_start(identity(), Listener :: pid(), Options :: map()) -> {ok, endpoint(), inet:port_number()} | error().
 endpoint_start(_Identity, _Listener, _Options) -> erlang:nif_error(not_loaded).
 
@@ -99,9 +101,10 @@ publish(_Endpoint, _Path, _Content) -> erlang:nif_error(not_loaded).
 -spec unpublish(endpoint(), Path :: binary()) -> ok | error().
 unpublish(_Endpoint, _Path) -> erlang:nif_error(not_loaded).
 
-%% Dials (or reuses the link to) Request := #{node := binary(), own_name := binary(), cookie := binary(), addresses := [{Host :: binary(), Port}],
-%% hidden := boolean()} and opens a dist channel. The caller is the channel's controller and hears {barrel_p2p_connected, Channel, Peer} or
-%% {barrel_p2p_failed, Channel, Reason}; its death aborts the channel. Input gets the frames.
+%% Dials (or reuses the link to) Request := #{node, own_name (<<>> while dynamic), cookie := binary(), addresses := [{Host :: binary(), Port}]}
+%% and opens a dist channel. The caller is the channel's controller and hears {barrel_p2p_connected, Peer} or {barrel_p2p_failed, Reason}, later
+%% barrel_p2p_writable; its death ends the channel. Input gets {barrel_p2p_frames, Batch}, where Batch is (Length:32, Frame:Length/binary)* of
+%% whole frames, and last {barrel_p2p_closed, Reason}.
 -spec channel_connect(endpoint(), Input :: pid(), Request :: map(), TimeoutMs :: pos_integer()) -> {ok, channel()} | error().
 channel_connect(_Endpoint, _Input, _Request, _TimeoutMs) -> erlang:nif_error(not_loaded).
 
