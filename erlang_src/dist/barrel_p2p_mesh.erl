@@ -13,7 +13,7 @@ behaviour; anything else means off.
 -define(ANSWER_MS, 5000).
 
 %% Runs in listen, when global has read its configuration already: setting the key alone would come too late.
--spec prevent() -> ok | {error, string()}.
+-spec prevent() -> ok | {error, [1..255, ...]}.
 prevent() ->
     case is_wanted() of
         true ->
@@ -32,7 +32,7 @@ is_wanted() ->
 
 %% `prepare_shutdown` is how OTP itself stops global from keeping a mesh while distribution goes down; it means just that and has no end.
 %% It is no public interface, so the effect is verified.
--spec switch_off(pid()) -> ok | {error, string()}.
+-spec switch_off(pid()) -> ok | {error, [1..255, ...]}.
 switch_off(Server) ->
     Ref = monitor(process, Server),
     Server ! {prepare_shutdown, self(), Ref},
