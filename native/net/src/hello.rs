@@ -72,11 +72,16 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 /// The dialler's part.
 pub(crate) async fn dial(core: &Arc<Core>, connection: &Connection, request: &Request) -> Result<Greeting, Failure> {
     let (mut send, mut recv) = connection.open_bi().await.map_err(|_| Failure::Lost)?;
-    let binding = binding(connection, Sender::Dialler)?;
-    let hello = seal(core, &binding, request.own_name.clone(), Some(request.node.clone()), &request.cookie);
+    let hello = seal(
+        core,
+        connection,
+        Sender::Dialler,
+        (request.own_name.clone(), Some(request.node.clone())),
+        &request.cookie,
+    )?;
     write(&mut send, &hello).await?;
     let context = Context {
-        binding: self::binding(connection, Sender::Acceptor)?,
+        binding: binding(connection, Sender::Acceptor)?,
         own_name: request.own_name.clone(),
         dialled: Some(request.node.clone()),
         config_digest: core.config.config_digest,
@@ -110,7 +115,7 @@ pub(crate) async fn accept(
     let cookie = cookie_for(core.host.as_ref(), claimed).await?;
     check::check_proof(&hello, &context, &cookie)?;
     let greeting = judge(core, hello, context, connection).await?;
-    let ours = seal(core, &binding(connection, Sender::Acceptor)?, own_name, name, &cookie);
+    let ours = seal(core, connection, Sender::Acceptor, (own_name, name), &cookie)?;
     let link = enter(greeting)?;
     write(&mut send, &ours).await?;
     Ok(link)
@@ -131,19 +136,32 @@ async fn cookie_for(host: &dyn Host, claimed: &str) -> Result<Vec<u8>, Failure> 
     cookie.await.map_err(|_| Failure::Refuse(CloseCode::InternalError))
 }
 
-fn seal(core: &Core, binding: &Binding, name: Option<NodeName>, peer: Option<NodeName>, cookie: &[u8]) -> Hello {
+/// Our hello, from one name to another, for this connection.
+fn seal(
+    core: &Core,
+    connection: &Connection,
+    role: Sender,
+    (name, peer): (Option<NodeName>, Option<NodeName>),
+    cookie: &[u8],
+) -> Result<Hello, Failure> {
     let credentials = core.keeper.credentials();
     let claim = Claim {
         name,
         peer,
         public_key: credentials.keys.public(),
         incarnation: core.incarnation,
-        addresses: Vec::new(),
+        addresses: reachable(core, connection),
         config_digest: core.config.config_digest,
         rotation: credentials.rotation,
     };
     let signer = (auth_mode(core) == AuthMode::Signed).then_some(&credentials.keys);
-    Hello::seal(claim, binding, signer, cookie)
+    Ok(Hello::seal(claim, &binding(connection, role)?, signer, cookie))
+}
+
+/// Where the peer can dial us: at the address that already carries this connection.
+fn reachable(core: &Core, connection: &Connection) -> Vec<SocketAddr> {
+    let address = connection.local_ip().filter(|_| core.config.listen);
+    address.map(|ip| SocketAddr::new(ip.to_canonical(), core.port)).into_iter().collect()
 }
 
 fn auth_mode(core: &Core) -> AuthMode {
