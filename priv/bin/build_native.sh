@@ -1,8 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Builds the native core and puts it into priv/. A loaded library must never be overwritten in place: remove, then copy.
+# BARREL_P2P_PREBUILT=1: the library in priv/ was built elsewhere, leave it.
 set -eu
 cd "$(dirname "$0")/../.."
+[ -z "${BARREL_P2P_PREBUILT:-}" ] || exit 0
 command -v cargo >/dev/null 2>&1 || { echo "barrel_p2p: cargo not found; install stable Rust (https://rustup.rs) and try again" >&2; exit 1; }
 [ -e priv/barrel_p2p_nif.so ] || echo "barrel_p2p: building the native core; the first time takes a few minutes"
 cargo build --quiet --release --package barrel_p2p_nif
