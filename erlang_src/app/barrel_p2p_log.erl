@@ -13,6 +13,7 @@ peer claimed are data from outside: they are printed with every unusual byte mas
 
 -type event() :: #{event := refused, direction := inbound | outbound, peer := map(), reason := atom()}
                | #{event := default_cookie | auth_disabled}
+               | #{event := key_directory, text := binary()}
                | #{event := start_refused, text := string()}
                | #{event := values_too_late, keys := [atom(), ...]}
                | #{event := discovery_failed, backend := module(), function := atom(), reason := term()}
@@ -38,6 +39,8 @@ format(#{event := default_cookie}) ->
     {"barrel_p2p: the cookie is barrel_p2p, the well-known default of old clusters; set another with -setcookie or dist_cookie", []};
 format(#{event := auth_disabled}) ->
     {"barrel_p2p: auth_enabled is false, so whoever knows the cookie can join under any name", []};
+format(#{event := key_directory, text := Text}) ->
+    {"barrel_p2p: ~ts", [Text]};
 format(#{event := start_refused, text := Text}) ->
     {"barrel_p2p: the application does not start: ~ts", [Text]};
 format(#{event := values_too_late, keys := Keys}) ->

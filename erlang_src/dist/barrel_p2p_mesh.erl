@@ -26,9 +26,29 @@ prevent() ->
             end
     end.
 
+%% `global` writes its own decision under the same key before this runs, so the application environment cannot tell who wanted it. What the
+%% user wrote can: flags and configuration files.
 -spec is_wanted() -> boolean().
 is_wanted() ->
-    init:get_argument(connect_all) =:= {ok, [["true"]]} orelse application:get_env(kernel, connect_all) =:= {ok, true}.
+    init:get_argument(connect_all) =:= {ok, [["true"]]} orelse lists:any(fun is_wanted_in/1, init:get_arguments()).
+
+-spec is_wanted_in({atom(), [string()]}) -> boolean().
+is_wanted_in({kernel, ["connect_all", "true" | _]}) -> true;
+is_wanted_in({kernel, [_, _ | Rest]}) -> is_wanted_in({kernel, Rest});
+is_wanted_in({config, Files}) -> lists:any(fun is_wanted_by_file/1, Files);
+is_wanted_in(_) -> false.
+
+%% What cannot be read now (OTP has read it when it booted) counts as silence.
+-spec is_wanted_by_file(file:filename()) -> boolean().
+is_wanted_by_file(File) ->
+    case erl_prim_loader:get_file(filename:rootname(File, ".config") ++ ".config") of
+        {ok, Bytes, _} ->
+            {ok, Tokens, _} = erl_scan:string(unicode:characters_to_list(Bytes)),
+            {ok, Environment} = erl_parse:parse_term(Tokens),
+            lists:member({connect_all, true}, proplists:get_value(kernel, Environment, []));
+        error ->
+            false
+    end.
 
 %% `prepare_shutdown` is how OTP itself stops global from keeping a mesh while distribution goes down; it means just that and has no end.
 %% It is no public interface, so the effect is verified.

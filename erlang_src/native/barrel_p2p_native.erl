@@ -35,7 +35,10 @@ open_identity(Name) ->
             {ok, Identity};
         _ ->
             case open(Settings, Name) of
-                {ok, Identity} -> persistent_term:put(?IDENTITY, {Settings, Identity}), {ok, Identity};
+                {ok, Identity} ->
+                    persistent_term:put(?IDENTITY, {Settings, Identity}),
+                    warn(Identity),
+                    {ok, Identity};
                 {error, _} = Error -> Error
             end
     end.
@@ -132,6 +135,11 @@ open({KeyDir, CertDir, Options}, Name) ->
         ok -> barrel_p2p_nif:identity_open(KeyDir, CertDir, Options#{common_name => common_name(Name)});
         {error, _} = Error -> Error
     end.
+
+-spec warn(barrel_p2p_nif:identity()) -> ok.
+warn(Identity) ->
+    #{warnings := Warnings} = barrel_p2p_nif:identity_info(Identity),
+    lists:foreach(fun(Text) -> barrel_p2p_log:report(warning, #{event => key_directory, text => Text}) end, Warnings).
 
 -spec settings() -> {KeyDir :: binary(), CertDir :: binary(), map()}.
 settings() ->

@@ -37,7 +37,7 @@ load(Path) ->
 -spec identity_open(KeyDir :: binary(), CertDir :: binary(), Options :: map()) -> {ok, identity()} | error().
 identity_open(_KeyDir, _CertDir, _Options) -> erlang:nif_error(not_loaded).
 
-%% #{public_key, fingerprint, key_dir, cert_dir}.
+%% #{public_key, fingerprint, key_dir, cert_dir, warnings := [binary()]}; a warning is a line about something odd in the key directory.
 -spec identity_info(identity()) -> map().
 identity_info(_Identity) -> erlang:nif_error(not_loaded).
 

@@ -49,4 +49,5 @@ rustler::atoms! {
     tofu,
     undefined,
     up_for_ms,
+    warnings,
 }

@@ -58,6 +58,8 @@ fn identity_open<'a>(env: Env<'a>, key_dir: &str, cert_dir: &str, options: Optio
 #[rustler::nif(schedule = "DirtyIo")]
 fn identity_info(env: Env<'_>, identity: ResourceArc<IdentityRes>) -> Term<'_> {
     let key = identity.0.public_key();
+    let warnings = identity.0.warnings().iter().map(|warning| encode::binary(env, warning.to_string().as_bytes()));
+    let warnings: Vec<Term<'_>> = warnings.collect();
     let path = |path: &Path| encode::binary(env, path.to_string_lossy().as_bytes());
     encode::map(
         env,
@@ -66,6 +68,7 @@ fn identity_info(env: Env<'_>, identity: ResourceArc<IdentityRes>) -> Term<'_> {
             (atoms::fingerprint(), encode::binary(env, &fingerprint(&key).0)),
             (atoms::key_dir(), path(identity.0.key_dir())),
             (atoms::cert_dir(), path(identity.0.cert_dir())),
+            (atoms::warnings(), warnings.encode(env)),
         ],
     )
 }
