@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Links and channels between real endpoints on loopback.
 
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test fails by panicking")]
+
 mod support;
 
 use barrel_p2p_node::Accepted;
@@ -133,4 +135,16 @@ fn a_node_that_stops_amid_bulk_traffic_says_goodbye() {
     a.node.stop();
     assert_eq!(at_b.expect_closed(), "shutdown");
     assert!(started.elapsed() < std::time::Duration::from_secs(1));
+}
+
+/// Waited for ever for a peer that did not read, and held the queue and the link.
+#[test]
+fn a_graceful_close_does_not_wait_for_a_peer_that_stopped_reading() {
+    let (a, b) = (TestNode::start("a@127.0.0.1"), TestNode::start("b@127.0.0.1"));
+    let (at_a, _silent) = a.connect(&b);
+    while at_a.send(&[1; 64 * 1024]) != Accepted::Busy
+        || at_a.heard.recv_timeout(std::time::Duration::from_millis(300)).is_ok()
+    {}
+    at_a.channel.close();
+    assert_eq!(at_a.expect_closed(), "connection_closed");
 }

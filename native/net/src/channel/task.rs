@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long a graceful end waits for the peer to acknowledge the last bytes.
+/// How long a graceful end waits for the peer to take what is queued, and then to acknowledge the last bytes.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Pieces taken from the stream in one read: about 90 KiB at the smallest MTU, so a batch is worth a message to the BEAM.
@@ -46,10 +46,10 @@ pub(crate) async fn run(
                 // The reader knows why the stream broke, and may still hold frames that came before.
                 WriteEnd::Broken => tokio::select! {
                     reason = &mut read => (reason, false),
-                    () = aborted(&mut closing) => (Reason::Closed, true),
+                    () = out_of_patience(&mut closing) => (Reason::Closed, true),
                 },
             },
-            () = aborted(&mut closing) => (Reason::Closed, true),
+            () = out_of_patience(&mut closing) => (Reason::Closed, true),
         }
     };
     let reason = explain(reason);
@@ -75,8 +75,23 @@ async fn wait_for_owner(channel: &Channel) -> Option<Arc<dyn Owner>> {
     }
 }
 
-async fn aborted(closing: &mut watch::Receiver<Closing>) {
-    if closing.wait_for(|how| *how == Closing::Abort).await.is_err() {
+/// Resolves when the owner wants the end at once, or has waited long enough for a graceful one: a peer that does not read must not hold
+/// the channel for ever.
+async fn out_of_patience(closing: &mut watch::Receiver<Closing>) {
+    let mut graceful = closing.clone();
+    let graceful = async move {
+        wait_for(&mut graceful, Closing::Graceful).await;
+        tokio::time::sleep(LINGER).await;
+    };
+    tokio::pin!(graceful);
+    tokio::select! {
+        () = &mut graceful => {}
+        () = wait_for(closing, Closing::Abort) => {}
+    }
+}
+
+async fn wait_for(closing: &mut watch::Receiver<Closing>, wanted: Closing) {
+    if closing.wait_for(|how| *how >= wanted).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
