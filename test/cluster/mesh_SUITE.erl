@@ -6,7 +6,7 @@ The connections are those that the application opened. `global` neither meshes t
 """.
 
 -export([all/0, init_per_testcase/2, end_per_testcase/2]).
--export([line_stays_a_line/1, cut_of_one_link_cuts_no_other/1, services_work_along_the_line/1, connect_all_meshes_as_always/1,
+-export([line_stays_a_line/1, cut_of_one_link_cuts_no_other/1, services_work_along_the_line/1, connect_all_meshes_as_always/1, kernel_key_meshes_too/1,
          connect_all_on_one_node_alone_does_not_mesh/1, message_through_a_neighbour_opens_one_link/1]).
 
 -import(barrel_p2p_test, [on/2, connect/2, disconnect/2, start/3, wait_until/3]).
@@ -15,7 +15,7 @@ The connections are those that the application opened. `global` neither meshes t
 -define(SETTLE_MS, 3_000).
 
 all() ->
-    [line_stays_a_line, cut_of_one_link_cuts_no_other, services_work_along_the_line, connect_all_meshes_as_always,
+    [line_stays_a_line, cut_of_one_link_cuts_no_other, services_work_along_the_line, connect_all_meshes_as_always, kernel_key_meshes_too,
      connect_all_on_one_node_alone_does_not_mesh, message_through_a_neighbour_opens_one_link].
 
 init_per_testcase(_Case, Config) ->
@@ -83,6 +83,17 @@ connect_all_meshes_as_always(Config) ->
     [N1, _, _, N4] = Nodes,
     yes = on(N1, fun() -> global:register_name(somebody, spawn(fun() -> receive stop -> ok end end)) end),
     true = is_pid(on(N4, fun() -> global:whereis_name(somebody) end)).
+
+%% The same wish written as a key of `kernel`, on the command line and in a configuration file.
+kernel_key_meshes_too(Config) ->
+    #{dir := Dir} = Cluster = proplists:get_value(cluster, Config),
+    File = filename:join(Dir, "mesh"),
+    ok = file:write_file(File ++ ".config", "[{stdlib, []}, {kernel, [{connect_all, true}]}].\n"),
+    Flags = #{args => ["-kernel", "connect_all", "true"]},
+    [N1, N2, N3] = Nodes = [start(Cluster, Name, Options) || {Name, Options} <- [{n1, Flags}, {n2, #{args => ["-config", File]}}, {n3, Flags}]],
+    ok = connect(N1, N2),
+    ok = connect(N2, N3),
+    ok = wait_until(full_mesh, fun() -> links(Nodes) =:= [{n1, [n2, n3]}, {n2, [n1, n3]}, {n3, [n1, n2]}] end, 15_000).
 
 connect_all_on_one_node_alone_does_not_mesh(Config) ->
     Cluster = proplists:get_value(cluster, Config),
