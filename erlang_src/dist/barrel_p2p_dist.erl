@@ -9,7 +9,7 @@ files, standard error and `crypto` are there; it uses native code for all of tha
 
 -export([listen/1, listen/2, address/0, accept/1, accept_connection/5, setup/5, close/1, select/1, is_node_name/1]).
 -export([listen_port/0]).
--export([do_setup/5, do_accept/6]).
+-export([do_accept/6]).
 
 -include_lib("kernel/include/net_address.hrl").
 
@@ -68,8 +68,22 @@ do_accept(Kernel, AcceptPid, Socket, MyNode, Allowed, SetupTime) ->
     end.
 
 -spec setup(node(), normal | hidden, node(), longnames | shortnames, non_neg_integer()) -> pid().
-setup(Node, Type, MyNode, _NameDomain, SetupTime) ->
-    spawn_opt(?MODULE, do_setup, [self(), Node, Type, MyNode, SetupTime], dist_util:net_ticker_spawn_options()).
+setup(Node, Type, MyNode, NameDomain, SetupTime) ->
+    Kernel = self(),
+    spawn_opt(fun() ->
+                  is_of_domain(Node, NameDomain) orelse dist_util:shutdown(?MODULE, ?LINE, Node, {not_in_domain, NameDomain}),
+                  do_setup(Kernel, Node, Type, MyNode, SetupTime)
+              end, dist_util:net_ticker_spawn_options()).
+
+%% As over the carriers of OTP, nodes with long names and nodes with short ones do not talk. Long is a host with a dot; an IPv6 literal is both.
+-spec is_of_domain(node(), longnames | shortnames) -> boolean().
+is_of_domain(Node, NameDomain) ->
+    {ok, _, Host} = barrel_p2p_node_name:parse(Node),
+    case {binary:match(Host, <<".">>), NameDomain} of
+        {nomatch, longnames} -> binary:match(Host, <<":">>) =/= nomatch;
+        {nomatch, shortnames} -> true;
+        {_, Domain} -> Domain =:= longnames
+    end.
 
 -spec do_setup(pid(), node(), normal | hidden, node(), non_neg_integer()) -> no_return().
 do_setup(Kernel, Node, Type, MyNode, SetupTime) ->
