@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The Erlang boundary: each NIF decodes, makes one call, encodes.
 //!
-//! * [`api`]: the NIFs, one file per thing they act on
+//! * `api`: the NIFs, one file per thing they act on
 //! * `mailbox`, `owner`, `host`: what native code tells Erlang processes, always from our own threads
 //! * `payload`: frames between iovecs and bytes
 //! * `resource`: the handles that Erlang holds

@@ -8,7 +8,7 @@ use barrel_p2p_base::limits::MAX_FRAME_BYTES;
 use bytes::Bytes;
 
 /// Bytes of the length prefix of each frame.
-pub const FRAME_HEADER_BYTES: usize = 4;
+pub(crate) const FRAME_HEADER_BYTES: usize = 4;
 
 /// Whole frames, headers included, in the pieces they arrived in.
 #[derive(Debug, Default, PartialEq, Eq)]

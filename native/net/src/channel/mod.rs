@@ -4,14 +4,14 @@
 //! The handle is shared by the BEAM's threads and by the tasks that own the stream. It holds no transport object, so a handle that a
 //! process forgot keeps no connection and no socket alive.
 //!
-//! Keeps: at most [`outbox::BUSY_ABOVE_BYTES`] (and one batch) wait to be sent; at most [`CREDIT_BYTES`] are handed to the owner and not
+//! Keeps: at most a mebibyte (and one batch) waits to be sent; at most [`CREDIT_BYTES`] are handed to the owner and not
 //! yet given back; the owner hears `closed` exactly once, after the last frame.
 
 mod framer;
 mod outbox;
 mod task;
 
-pub use framer::FRAME_HEADER_BYTES;
+use framer::FRAME_HEADER_BYTES;
 pub use framer::{Batch, FrameTooLarge, Framer};
 pub use outbox::Accepted;
 pub(crate) use task::run;
