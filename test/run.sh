@@ -64,7 +64,8 @@ step fmt cargo fmt --all --check
 step compile rebar3 compile
 step xref rebar3 xref
 step clippy cargo clippy --quiet --workspace --all-targets -- --deny warnings
-step rustdoc env RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --workspace --no-deps
+# The crates are internal: their documentation is for who works on them, private items included.
+step rustdoc env RUSTDOCFLAGS="--deny warnings --allow rustdoc::private-intra-doc-links" cargo doc --quiet --workspace --no-deps --document-private-items
 step dialyzer rebar3 dialyzer
 step eunit rebar3 eunit
 step instruments bench/run.sh --self-test
