@@ -7,7 +7,8 @@ is let in at once.
 
 -export([all/0, init_per_testcase/2, end_per_testcase/2, suite/0]).
 -export([kill_is_seen_within_five_seconds_by_a_busy_survivor/1, busy_nodes_are_never_declared_dead/1, frozen_peer_is_declared_dead/1,
-         hung_peer_is_declared_dead_by_missing_ticks/1, frozen_peer_learns_it_and_comes_back/1, halt_is_seen_within_a_second/1, orderly_stop_is_seen_within_a_second/1,
+         hung_peer_is_declared_dead_by_missing_ticks/1, frozen_peer_learns_it_and_comes_back/1,
+         halt_is_seen_within_a_second/1, orderly_stop_is_seen_within_a_second/1,
          termination_signal_is_seen_as_a_stop/1, restarted_node_is_let_in_at_once/1, survivors_heal_after_a_nemesis/1]).
 
 -import(barrel_p2p_test, [on/2, await/2, connect/2, connected/2, kill/1, start/2, start/3, wait_until/3, watch_down/2]).
@@ -20,7 +21,8 @@ suite() ->
 
 all() ->
     [kill_is_seen_within_five_seconds_by_a_busy_survivor, busy_nodes_are_never_declared_dead, frozen_peer_is_declared_dead,
-     hung_peer_is_declared_dead_by_missing_ticks, frozen_peer_learns_it_and_comes_back, halt_is_seen_within_a_second, orderly_stop_is_seen_within_a_second,
+     hung_peer_is_declared_dead_by_missing_ticks, frozen_peer_learns_it_and_comes_back,
+     halt_is_seen_within_a_second, orderly_stop_is_seen_within_a_second,
      termination_signal_is_seen_as_a_stop, restarted_node_is_let_in_at_once, survivors_heal_after_a_nemesis].
 
 %% OTP's own carrier needs net_ticktime, a minute, for what only a live link can tell.

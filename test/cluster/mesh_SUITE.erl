@@ -6,7 +6,8 @@ The connections are those that the application opened. `global` neither meshes t
 """.
 
 -export([all/0, init_per_testcase/2, end_per_testcase/2]).
--export([line_stays_a_line/1, cut_of_one_link_cuts_no_other/1, services_work_along_the_line/1, connect_all_meshes_as_always/1, kernel_key_meshes_too/1,
+-export([line_stays_a_line/1, cut_of_one_link_cuts_no_other/1, services_work_along_the_line/1,
+         connect_all_meshes_as_always/1, kernel_key_meshes_too/1,
          connect_all_on_one_node_alone_does_not_mesh/1, message_through_a_neighbour_opens_one_link/1]).
 
 -import(barrel_p2p_test, [on/2, connect/2, disconnect/2, start/3, wait_until/3]).

@@ -28,7 +28,8 @@ test does to distribution can cut the test off.
 %% keeps keys, certificate and log (default: the node's own name). paths: code path (default: ours). port: where to listen (default: any).
 %% config: application keys.
 -type options() :: #{carrier => carrier() | [carrier()], host => string(), names => long | short, cookie => string(), data => string(),
-                     paths => [file:filename()], port => inet:port_number(), config => [{atom(), term()}], args => [string()], connect_all => boolean()}.
+                     paths => [file:filename()], port => inet:port_number(), config => [{atom(), term()}],
+                    args => [string()], connect_all => boolean()}.
 
 -define(STEP_MS, 10).
 -define(CALL_TIMEOUT_MS, 60_000).
