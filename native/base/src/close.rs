@@ -89,6 +89,23 @@ impl CloseCode {
         Self::ALL.into_iter().find(|code| u64::from(code.to_wire()) == number).unwrap_or(Self::Unknown)
     }
 
+    /// Does it say that a hello was read and rejected?
+    pub const fn rejects_hello(self) -> bool {
+        matches!(
+            self,
+            Self::UnsupportedVersion
+                | Self::InvalidName
+                | Self::BadSignature
+                | Self::WrongCookie
+                | Self::UnknownKey
+                | Self::KeyMismatch
+                | Self::NameMismatch
+                | Self::AuthMismatch
+                | Self::ConfigMismatch
+                | Self::StaleIncarnation
+        )
+    }
+
     /// The number that travels.
     pub const fn to_wire(self) -> u32 {
         self as u32

@@ -48,7 +48,11 @@ async fn greet(core: Arc<Core>, incoming: Incoming, place: Place) {
             if let Some(name) = &link.peer.name {
                 core.refusals().forget(name.as_str());
             }
-            link.run(core).await;
+            link.clone().run(core.clone()).await;
+            // The dialler judges last: it may reject our hello after we have let it in.
+            if let Some(reason) = link.rejection() {
+                core.refused(Direction::Inbound, &claimed, Some(address), reason);
+            }
         }
         Err(reason) => core.refused(Direction::Inbound, &claimed, Some(address), reason),
     }

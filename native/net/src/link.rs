@@ -95,6 +95,14 @@ impl Link {
         }
     }
 
+    /// The code with which the peer rejected our hello, if that is how the link ended.
+    pub(crate) fn rejection(&self) -> Option<Reason> {
+        match Reason::of_connection(&self.connection.close_reason()?) {
+            reason @ Reason::Code(code) if code.rejects_hello() => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Opens a channel and runs it to its end.
     pub(crate) async fn open(self: &Arc<Self>, channel: Arc<Channel>) -> Result<(), Reason> {
         let lost = |error| self.reason(Reason::of_connection(&error));
