@@ -97,10 +97,8 @@ impl Link {
 
     /// The code with which the peer rejected our hello, if that is how the link ended.
     pub(crate) fn rejection(&self) -> Option<Reason> {
-        match Reason::of_connection(&self.connection.close_reason()?) {
-            reason @ Reason::Code(code) if code.rejects_hello() => Some(reason),
-            _ => None,
-        }
+        let reason = Reason::of_connection(&self.connection.close_reason()?);
+        matches!(reason, Reason::Code(code) if code.rejects_hello()).then_some(reason)
     }
 
     /// Opens a channel and runs it to its end.
