@@ -101,7 +101,8 @@ if [ $rust = missing ]; then
     have rustup && rust_by_hand
     found=$(rust_packages)
     [ -n "$found" ] || [ "$(id -u)" != 0 ] || rust_by_hand
-    packages="$packages ${found:-cargo}"
+    # cargo reads crates.io over HTTPS.
+    packages="$packages ${found:-cargo} ca-certificates"
 fi
 install="apt-get install -y --no-install-recommends $(echo $packages)"
 if [ "$(id -u)" != 0 ]; then
