@@ -67,7 +67,7 @@ markdown() ->
         "*Read* says when a value is taken: `listen` when distribution starts, `start` then and again when the application starts.\n\n"
         "| Key | Type | Default | Read | Meaning |\n|---|---|---|---|---|\n",
     Rules = "\nValues that must fit together:\n\n"
-        "- `link_idle_timeout_ms` is at least three times `link_keepalive_ms`, so that two lost packets do not end a link.\n"
+        "- `link_idle_timeout_ms` is at least four times `link_keepalive_ms`, so that two lost packets do not end a link.\n"
         "- `cookie_only_nodes` needs a cookie other than `barrel_p2p`, the well-known default of old clusters.\n",
     unicode:characters_to_binary([Head, [row(Row) || Row <- barrel_p2p_config_schema:keys()], Rules]).
 
@@ -148,8 +148,8 @@ shown(cookie, _) -> "(not shown)";
 shown(_, Value) -> io_lib:format("~0tp", [Value], [{chars_limit, 120}]).
 
 -spec fits_together(values(), atom()) -> ok.
-fits_together(#{link_keepalive_ms := KeepAlive, link_idle_timeout_ms := Idle}, _) when Idle < 3 * KeepAlive ->
-    invalid("configuration key link_idle_timeout_ms has value ~b: expected at least three times link_keepalive_ms (~b)", [Idle, KeepAlive]);
+fits_together(#{link_keepalive_ms := KeepAlive, link_idle_timeout_ms := Idle}, _) when Idle < 4 * KeepAlive ->
+    invalid("configuration key link_idle_timeout_ms has value ~b: expected at least four times link_keepalive_ms (~b)", [Idle, KeepAlive]);
 fits_together(#{cookie_only_nodes := [_ | _] = Patterns, dist_cookie := DistCookie}, Cookie)
   when DistCookie =:= barrel_p2p; DistCookie =:= undefined, Cookie =:= barrel_p2p ->
     invalid("configuration key cookie_only_nodes has value ~0tp: expected [] as long as the cookie is the well-known barrel_p2p", [Patterns]);

@@ -91,10 +91,10 @@ unknown_key_suggests_the_closest_test() ->
                         {keepalive_ms, "unknown configuration key keepalive_ms: did you mean link_keepalive_ms?"},
                         {zzz, "unknown configuration key zzz: the known keys are listed in docs/reference/configuration.md"}]].
 
-idle_timeout_covers_three_keepalives_test() ->
-    ?assertMatch({ok, _}, validate([{link_keepalive_ms, 500}, {link_idle_timeout_ms, 1500}])),
-    ?assertEqual({error, "configuration key link_idle_timeout_ms has value 1499: expected at least three times link_keepalive_ms (500)"},
-                 validate([{link_keepalive_ms, 500}, {link_idle_timeout_ms, 1499}])).
+idle_timeout_covers_four_keepalives_test() ->
+    ?assertMatch({ok, _}, validate([{link_keepalive_ms, 500}, {link_idle_timeout_ms, 2000}])),
+    ?assertEqual({error, "configuration key link_idle_timeout_ms has value 1999: expected at least four times link_keepalive_ms (500)"},
+                 validate([{link_keepalive_ms, 500}, {link_idle_timeout_ms, 1999}])).
 
 cookie_only_nodes_need_an_own_cookie_test() ->
     Env = [{cookie_only_nodes, ['probe@*']}],
