@@ -16,7 +16,7 @@ at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; 
 # The OTP applications that are needed, and their Debian package when it is not erlang-<application>.
 applications() {
     echo "kernel:base stdlib:base sasl:base crypto public_key tools runtime_tools parsetools syntax_tools"
-    [ "$purpose" = demo ] || echo "common_test eunit dialyzer mnesia ssl os_mon reltool proper"
+    [ "$purpose" = demo ] || echo "common_test eunit dialyzer mnesia ssl os_mon reltool"
 }
 
 missing_erlang() {
@@ -77,9 +77,6 @@ have cc || packages="$packages build-essential"
 have git || packages="$packages git"
 rust=fine
 rust_is_fine || rust=missing
-
-# PropEr only adds property tests: it stops nobody, and an Erlang that is not Debian's is left alone.
-if [ "$packages" = erlang-proper ] && { [ "$(id -u)" != 0 ] || ! dpkg -s erlang-base >/dev/null 2>&1; }; then packages=; fi
 
 if ! have apt-get; then
     if [ -n "$(echo $packages)" ]; then

@@ -142,6 +142,7 @@ for release in trixie forky; do
     mkdir -p "$home/$release$root" "$home/$release/mnt/forky"
     mount --bind "$root" "$home/$release$root"
     mount -t proc proc "$home/$release/proc"
+    mount --rbind /dev "$home/$release/dev"
     cp /etc/hosts "$home/$release/etc/hosts"
 done
 for where in host trixie forky; do build $where; done
