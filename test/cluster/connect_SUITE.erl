@@ -4,7 +4,7 @@
 Connections come up and go away without residue: dialled from both sides at once, over and over, slowly, by many, to nobody.
 """.
 
--export([all/0, init_per_testcase/2, end_per_testcase/2]).
+-export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([simultaneous_connects_all_succeed/1, simultaneous_first_contacts_all_succeed/1, churn_leaves_no_process_behind/1, many_dial_one_at_once/1,
          messages_sent_during_a_slow_setup_arrive_in_order/1, dial_to_a_dead_port_fails_within_two_seconds/1,
          dial_to_an_unknown_name_fails_at_once/1, dial_to_a_silent_address_gives_up_in_time/1, call_to_a_dead_node_fails_within_two_seconds/1,
@@ -13,6 +13,9 @@ Connections come up and go away without residue: dialled from both sides at once
 -import(barrel_p2p_test, [on/2, async/2, await/2, connect/2, connected/2, disconnect/2, start/2, start/3, wait_until/3]).
 
 -define(DEAD, 'dead@127.0.0.1').
+
+suite() ->
+    [{timetrap, {minutes, 2}}].
 
 all() ->
     [simultaneous_connects_all_succeed, simultaneous_first_contacts_all_succeed, churn_leaves_no_process_behind, many_dial_one_at_once,

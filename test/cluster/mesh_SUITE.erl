@@ -5,7 +5,7 @@ The connections are those that the application opened. `global` neither meshes t
 `-connect_all true`; then it does what it always did.
 """.
 
--export([all/0, init_per_testcase/2, end_per_testcase/2]).
+-export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([line_stays_a_line/1, cut_of_one_link_cuts_no_other/1, services_work_along_the_line/1,
          connect_all_meshes_as_always/1, kernel_key_meshes_too/1,
          connect_all_on_one_node_alone_does_not_mesh/1, message_through_a_neighbour_opens_one_link/1]).
@@ -14,6 +14,9 @@ The connections are those that the application opened. `global` neither meshes t
 
 %% How long global is given to misbehave. It needed at most 1.5 s to mesh four nodes when nothing held it.
 -define(SETTLE_MS, 3_000).
+
+suite() ->
+    [{timetrap, {minutes, 2}}].
 
 all() ->
     [line_stays_a_line, cut_of_one_link_cuts_no_other, services_work_along_the_line, connect_all_meshes_as_always, kernel_key_meshes_too,

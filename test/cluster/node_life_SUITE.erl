@@ -5,7 +5,7 @@ Nodes of every kind: hidden, dynamically named, short and long names, not listen
 restarted at run time, and seen from a remote shell.
 """.
 
--export([all/0, init_per_testcase/2, end_per_testcase/2]).
+-export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([hidden_node_is_connected_but_not_visible/1, remote_shell_with_a_name/1, remote_shell_with_a_dynamic_name/1,
          dynamic_name_is_given_by_the_first_peer/1, dynamic_short_name/1, short_names_connect/1, short_and_long_names_do_not_mix/1,
          node_that_does_not_listen_can_dial/1, ipv6_address_is_dialled/1, distribution_starts_and_stops_at_run_time/1,
@@ -14,6 +14,9 @@ restarted at run time, and seen from a remote shell.
 -include_lib("kernel/include/net_address.hrl").
 
 -import(barrel_p2p_test, [on/2, connect/2, disconnect/2, start/2, start/3, wait_until/3]).
+
+suite() ->
+    [{timetrap, {minutes, 2}}].
 
 all() ->
     [hidden_node_is_connected_but_not_visible, remote_shell_with_a_name, remote_shell_with_a_dynamic_name,

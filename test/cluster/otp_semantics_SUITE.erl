@@ -5,7 +5,7 @@ What OTP builds on distribution works between two nodes: rpc, erpc, gen_server, 
 kind and size, unharmed and in order.
 """.
 
--export([all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
+-export([all/0, suite/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
 -export([rpc_calls_casts_and_multicalls/1, erpc_returns_raises_and_times_out/1, gen_server_calls_cross_nodes/1, pg_members_cross_nodes/1,
          mnesia_table_lives_on_two_nodes/1, global_names_and_locks_with_connect_all/1, terms_of_every_kind_round_trip/1,
          funs_run_where_they_arrive/1, files_of_a_peer_open_from_here/1, payloads_of_every_size_arrive_whole/1,
@@ -16,6 +16,9 @@ kind and size, unharmed and in order.
 
 -define(KIB, 1024).
 -define(MIB, (1024 * 1024)).
+
+suite() ->
+    [{timetrap, {minutes, 2}}].
 
 all() ->
     [rpc_calls_casts_and_multicalls, erpc_returns_raises_and_times_out, gen_server_calls_cross_nodes, pg_members_cross_nodes,

@@ -5,7 +5,7 @@ Who must stay out stays out: refused with the reason on both sides, with nothing
 comes in: rotation, strict mode with pins, cookie-only patterns.
 """.
 
--export([all/0, init_per_testcase/2, end_per_testcase/2]).
+-export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([wrong_cookie_is_refused/1, unknown_key_is_refused_in_strict_mode/1, strict_node_does_not_dial_the_unknown/1,
          pinned_key_is_let_in_in_strict_mode/1, changed_key_is_refused_in_tofu_mode/1, changed_key_is_refused_in_strict_mode/1,
          dialler_refuses_a_changed_key/1, key_that_claims_another_name_is_refused/1, other_node_at_the_address_is_refused/1,
@@ -16,6 +16,9 @@ comes in: rotation, strict mode with pins, cookie-only patterns.
 -import(barrel_p2p_test_trust, [refused/3, told/3, logged/2, pins/1, dial/2, knows_atom/2]).
 
 -define(STRICT, {auth_trust_mode, strict}).
+
+suite() ->
+    [{timetrap, {minutes, 2}}].
 
 all() ->
     [wrong_cookie_is_refused, unknown_key_is_refused_in_strict_mode, strict_node_does_not_dial_the_unknown,

@@ -5,7 +5,7 @@ Signals between two nodes do what OTP promises: messages by every kind of addres
 order in which one process sent them to another.
 """.
 
--export([all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
+-export([all/0, suite/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
 -export([message_reaches_pid_name_and_alias/1, dead_address_swallows_a_message/1, every_naming_form_keeps_one_order/1,
          down_comes_after_the_last_message/1, link_carries_the_exit_reason_both_ways/1, unlink_stops_the_exit/1,
          link_to_the_dead_is_noproc/1, exit_signals_obey_trap_exit/1, monitor_by_pid_and_name/1, monitor_of_nobody_is_noproc/1,
@@ -14,6 +14,9 @@ order in which one process sent them to another.
 -export([echo/0]).
 
 -import(barrel_p2p_test, [on/2, connect/2, disconnect/2]).
+
+suite() ->
+    [{timetrap, {minutes, 2}}].
 
 all() ->
     [message_reaches_pid_name_and_alias, dead_address_swallows_a_message, every_naming_form_keeps_one_order,

@@ -4,7 +4,7 @@
 How trust is changed while nodes run: the mode, patterns that need no pin, authentication switched off, new identities and certificates.
 """.
 
--export([all/0, init_per_testcase/2, end_per_testcase/2]).
+-export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([trust_mode_changes_at_once/1, cookie_only_pattern_skips_the_pin_and_nothing_else/1, disabled_authentication_keeps_the_cookie/1,
          authentication_must_be_on_at_both_ends_or_at_none/1, rotated_identity_is_accepted_by_peers/1, rotation_survives_a_restart/1,
          rotation_can_be_switched_off/1, rotated_certificate_needs_no_restart/1, first_contact_pins_both_ways/1,
@@ -12,6 +12,9 @@ How trust is changed while nodes run: the mode, patterns that need no pin, authe
 
 -import(barrel_p2p_test, [on/2, connect/2, connected/2, disconnect/2, start/3]).
 -import(barrel_p2p_test_trust, [refused/3, pins/1, dial/2]).
+
+suite() ->
+    [{timetrap, {minutes, 2}}].
 
 all() ->
     [first_contact_pins_both_ways, trust_mode_changes_at_once, cookie_only_pattern_skips_the_pin_and_nothing_else,
