@@ -9,6 +9,7 @@ beside them.
 -export([the_example_works_as_printed/1]).
 
 -define(TIMEOUT_MS, 20_000).
+-define(PROMPT, "\\([a-z]+@127\\.0\\.0\\.1\\)").
 
 all() ->
     [the_example_works_as_printed].
@@ -28,16 +29,17 @@ the_example_works_as_printed(Config) ->
     [StartBob, StartAnn] = [Block || Block <- blocks("sh", Readme), string:find(Block, "erl -proto_dist") =/= nomatch],
     [Expressions] = [Block || Block <- blocks("erlang", Readme), string:find(Block, "net_adm:ping") =/= nomatch],
     Bob = shell(Checkout, StartBob),
-    _ = prompt(Bob, <<>>),
+    _ = prompt(Bob, 1, <<>>),
     Ann = shell(Checkout, StartAnn),
-    _ = prompt(Ann, <<>>),
+    _ = prompt(Ann, 1, <<>>),
     Lines = string:split(string:trim(Expressions), "\n", all),
-    [check(Ann, string:split(Line, "%% ")) || Line <- Lines],
+    [check(Ann, Number, string:split(Line, "%% ")) || {Number, Line} <- lists:enumerate(Lines)],
     [true = port_close(Shell) || Shell <- [Ann, Bob]].
 
-check(Shell, [Expression | Expected]) ->
+check(Shell, Number, [Expression | Expected]) ->
     true = port_command(Shell, [Expression, "\n"]),
-    Answer = string:trim(hd(string:split(prompt(Shell, <<>>), "\n(ann@"))),
+    Output = prompt(Shell, Number + 1, <<>>),
+    Answer = string:trim(re:replace(Output, [?PROMPT, "[0-9]+> "], "", [global, {return, binary}])),
     case Expected of
         [] -> ok;
         [Value] -> {Expression, Value} = {Expression, Answer}
@@ -57,14 +59,14 @@ shell(Dir, Script) ->
               [{args, [File]}, {cd, Dir}, {env, [{"TERM", "dumb"}, {"ERL_FLAGS", false}, {"ERL_AFLAGS", false}, {"ERL_ZFLAGS", false}]},
                binary, exit_status, stderr_to_stdout]).
 
-%% Everything up to the next prompt.
-prompt(Shell, Seen) ->
+%% Everything up to the prompt of that number. A shell may print one twice.
+prompt(Shell, Number, Seen) ->
     receive
         {Shell, {data, Data}} ->
             All = <<Seen/bits, Data/bits>>,
-            case re:run(All, "\\([a-z]+@127\\.0\\.0\\.1\\)[0-9]+> $", [{capture, none}]) of
+            case re:run(All, [?PROMPT, integer_to_list(Number), "> $"], [{capture, none}]) of
                 match -> All;
-                nomatch -> prompt(Shell, All)
+                nomatch -> prompt(Shell, Number, All)
             end;
         {Shell, {exit_status, Status}} ->
             error({ended, Status, Seen})
