@@ -148,7 +148,9 @@ init_accepted(Kernel, Channel, Peer) ->
 handshake(#socket{input = Input, channel = Channel} = Socket, Supervisor) ->
     receive
         {handshake_complete, DHandle} ->
-            process_flag(priority, normal),
+            %% At normal priority a sender of large terms fills the emulator's queue again before a small sender that waits with it gets its turn:
+            %% measured, the small one then waits for seconds. Work comes only from senders and ends at the queue's bound, so nobody starves.
+            process_flag(priority, high),
             ok = erlang:dist_ctrl_input_handler(DHandle, Input),
             _ = erlang:dist_ctrl_set_opt(DHandle, get_size, true),
             ok = barrel_p2p_dist_input:go(Input, DHandle, Channel),
