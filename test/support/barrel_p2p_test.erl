@@ -82,12 +82,9 @@ cluster(Config) ->
 
 %% OTP's carrier needs an epmd: a private one, so that nothing outside this run is touched.
 -spec with_epmd(cluster()) -> cluster().
-with_epmd(#{table := Table} = Cluster) ->
+with_epmd(#{keeper := Keeper} = Cluster) ->
     Number = free_port(),
-    Self = self(),
-    Owner = spawn(fun() -> epmd_owner(Self, Number) end),
-    OsPid = receive {Owner, Pid} -> integer_to_list(Pid) end,
-    true = ets:insert(Table, {epmd, #{os_pid => OsPid, control => Owner}}),
+    _ = spawn(fun() -> epmd_owner(Keeper, Number) end),
     ok = wait_until(epmd, fun() ->
                          case gen_tcp:connect({127, 0, 0, 1}, Number, []) of
                              {ok, Socket} -> gen_tcp:close(Socket) =:= ok;
@@ -194,12 +191,13 @@ keeper() ->
                    end),
     receive {Keeper, Table} -> {Keeper, Table} end.
 
-epmd_owner(Parent, Number) ->
-    Port = open_port({spawn_executable, os:find_executable("epmd")},
-                     [{args, ["-port", integer_to_list(Number), "-address", "127.0.0.1"]}, exit_status, stderr_to_stdout]),
-    {os_pid, OsPid} = erlang:port_info(Port, os_pid),
-    Parent ! {self(), OsPid},
-    receive {Port, {exit_status, _}} -> ok end.
+%% epmd does not care about its parent: the shell ends it when the port to it is closed, by us or by our death.
+epmd_owner(Keeper, Number) ->
+    Ref = monitor(process, Keeper),
+    Port = open_port({spawn_executable, "/bin/sh"},
+                     [{args, ["-c", "\"$0\" \"$@\" & read -r closed; kill $!", os:find_executable("epmd"),
+                              "-port", integer_to_list(Number), "-address", "127.0.0.1"]}, stderr_to_stdout]),
+    receive {'DOWN', Ref, process, Keeper, _} -> port_close(Port) end.
 
 %% Work on a peer.
 
