@@ -8,14 +8,24 @@ use std::time::{Duration, Instant};
 /// Nodes whose last failure is remembered. A stranger may claim any name, so the oldest entry makes room.
 const REMEMBERED_NODES: usize = 1024;
 
+/// A node that fails again for the same reason is not reported again so soon: whoever sends to a dead node in a loop dials in a loop.
+const SILENT_FOR: Duration = Duration::from_secs(10);
+
 /// Refusals reported at once before the brake works, and how often one more is reported then. A flood of strangers must not become a
 /// flood of log lines.
 const REPORT_BURST: u32 = 50;
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
+#[derive(Clone, Copy, Debug)]
+struct Failure {
+    reason: Reason,
+    at: Instant,
+    reported_at: Instant,
+}
+
 #[derive(Debug)]
 pub(crate) struct Refusals {
-    last: BTreeMap<String, (Reason, Instant)>,
+    last: BTreeMap<String, Failure>,
     total: u64,
     reports_left: u32,
     refilled_at: Instant,
@@ -29,24 +39,36 @@ impl Refusals {
     /// Remembers a failure; true when it is to be reported too.
     pub(crate) fn record(&mut self, node: &str, reason: Reason, now: Instant) -> bool {
         self.total += 1;
+        let reported_at = self.last.get(node).filter(|last| last.reason == reason).map(|last| last.reported_at);
+        let is_news = reported_at.is_none_or(|at| now.duration_since(at) >= SILENT_FOR);
+        let report = is_news && self.may_report(now);
         if !node.is_empty() {
-            if self.last.len() >= REMEMBERED_NODES && !self.last.contains_key(node) {
-                let oldest = self.last.iter().min_by_key(|(_, (_, at))| *at).map(|(name, _)| name.clone());
-                if let Some(name) = oldest {
-                    self.last.remove(&name);
-                }
-            }
-            self.last.insert(node.to_owned(), (reason, now));
+            self.make_room(node);
+            let reported_at = if report { now } else { reported_at.unwrap_or(now) };
+            self.last.insert(node.to_owned(), Failure { reason, at: now, reported_at });
         }
+        report
+    }
+
+    fn make_room(&mut self, node: &str) {
+        if self.last.len() >= REMEMBERED_NODES && !self.last.contains_key(node) {
+            let oldest = self.last.iter().min_by_key(|(_, failure)| failure.at).map(|(name, _)| name.clone());
+            if let Some(name) = oldest {
+                self.last.remove(&name);
+            }
+        }
+    }
+
+    fn may_report(&mut self, now: Instant) -> bool {
         let refill = u32::try_from(now.duration_since(self.refilled_at).as_millis() / REPORT_EVERY.as_millis())
             .unwrap_or(REPORT_BURST);
         if refill > 0 {
             self.reports_left = self.reports_left.saturating_add(refill).min(REPORT_BURST);
             self.refilled_at = now;
         }
-        let report = self.reports_left > 0;
+        let may = self.reports_left > 0;
         self.reports_left = self.reports_left.saturating_sub(1);
-        report
+        may
     }
 
     /// A link to the node is up: what failed before no longer matters.
@@ -55,7 +77,7 @@ impl Refusals {
     }
 
     pub(crate) fn last(&self, node: &str) -> Option<(Reason, Instant)> {
-        self.last.get(node).copied()
+        self.last.get(node).map(|failure| (failure.reason, failure.at))
     }
 
     pub(crate) fn total(&self) -> u64 {
@@ -77,6 +99,17 @@ mod tests {
         assert_eq!(refusals.total(), 5_000);
         assert!(refusals.record("late@h", Reason::Refused, start + REPORT_EVERY));
         assert_eq!(refusals.last("late@h"), Some((Reason::Refused, start + REPORT_EVERY)));
+    }
+
+    #[test]
+    fn the_same_failure_again_and_again_is_reported_now_and_then() {
+        let start = Instant::now();
+        let mut refusals = Refusals::new(start);
+        let mut record = |reason, after| refusals.record("n@h", reason, start + after);
+        assert!(record(Reason::Refused, Duration::ZERO));
+        assert!(!record(Reason::Refused, SILENT_FOR / 2));
+        assert!(record(Reason::Refused, SILENT_FOR));
+        assert!(record(Reason::DialTimeout, SILENT_FOR));
     }
 
     #[test]
