@@ -85,21 +85,12 @@ EOF
     echo "$root/$path"
 }
 
-# suites WHERE FOLDER...: the chosen suites in these folders, as Erlang atoms. Those that WHERE cannot load, which happens between versions
-# that are far apart, are named and left out.
+# suites FOLDER...: the chosen suites in these folders, as Erlang atoms.
 suites() {
-    where=$1
-    shift
     for folder; do
         for file in test/"$folder"/*_SUITE.erl; do
             name=$(basename "$file" .erl)
-            case " $chosen " in "  " | *" $name "*) ;; *) continue ;; esac
-            if inside "$where" erl -noinput -boot start_clean \
-                -eval "halt(case code:load_abs(\"$common/test/$name\") of {module, _} -> 0; _ -> 1 end)." >/dev/null 2>&1; then
-                echo "$name"
-            else
-                say "left out: $name, whose code for OTP $(version "$control") does not load on OTP $(version "$where")" >&2
-            fi
+            case " $chosen " in "  " | *" $name "*) echo "$name" ;; esac
         done
     done | paste -s -d , -
 }
@@ -126,10 +117,9 @@ run() {
 # mixed CONTROL RELEASE: CONTROL steers, and nodes of both take part, CONTROL's first. Both use the suites that CONTROL has compiled, because
 # funs travel between nodes only when both have the very same module.
 mixed() {
-    control=$1
     mount --bind "$work/$1/test/lib/barrel_p2p/test" "$home/$2$root/$common/test"
     [ "$1" = host ] || mount --rbind "$home/$2" "$home/$1/mnt/$2"
-    run "mixed-$(version "$1")-$(version "$2")" "$1" "$(program "$1" "$1"):$(program "$1" "$2")" "$(suites "$2" cluster)"
+    run "mixed-$(version "$1")-$(version "$2")" "$1" "$(program "$1" "$1"):$(program "$1" "$2")" "$(suites cluster)"
     [ "$1" = host ] || umount --recursive "$home/$1/mnt/$2"
     umount "$home/$2$root/$common/test"
 }
@@ -148,12 +138,11 @@ done
 for where in host trixie forky; do build $where; done
 
 for release in trixie forky; do
-    control=$release
-    run "otp-$(version $release)" $release "$(program $release $release)" "$(suites $release integration cluster)"
+    run "otp-$(version $release)" $release "$(program $release $release)" "$(suites integration cluster)"
 done
+# Two releases apart, as far as OTP promises to understand itself: pg of 25 and of 29 does not, over any carrier.
 mixed host trixie
 mixed trixie forky
-mixed host forky
 
 [ $failures = 0 ] || fail "$failures runs failed"
 say "all runs passed"
