@@ -23,7 +23,12 @@ peer claimed are data from outside: they are printed with every unusual byte mas
 %% A connection that was refused, from (inbound) or to (outbound) Peer, whichever side decided it.
 -spec refused(inbound | outbound, Peer :: map(), Reason :: atom()) -> ok.
 refused(Direction, Peer, Reason) ->
-    report(warning, #{event => refused, direction => Direction, peer => Peer, reason => Reason}).
+    report(level(Reason), #{event => refused, direction => Direction, peer => Peer, reason => Reason}).
+
+%% That a node is down is no surprise to whoever dials it, and OTP's own carriers do not mention it either.
+-spec level(Reason :: atom()) -> logger:level().
+level(Reason) when Reason =:= refused; Reason =:= unreachable; Reason =:= dial_timeout -> info;
+level(_) -> warning.
 
 -spec report(logger:level(), event()) -> ok.
 report(Level, Event) ->
