@@ -146,12 +146,12 @@ application_refuses_a_node_on_tcp_alone(Config) ->
 application_refuses_a_node_whose_quic_failed(Config) ->
     Port = barrel_p2p_test:free_port(),
     {ok, Holder} = gen_udp:open(Port, []),
-    ok = refused(start(cluster(Config), alpha, ?BOTH#{config => [{listen_port, Port}]}), <<"runs over inet_tcp">>),
+    ok = refused(start(cluster(Config), alpha, maps:merge(?BOTH, #{config => [{listen_port, Port}]})), <<"runs over inet_tcp">>),
     ok = gen_udp:close(Holder).
 
 %% OTP 25 reads two flags as none and takes TCP, 27 and 29 take the first.
 application_refuses_a_doubled_flag(Config) ->
-    refused(start(cluster(Config), alpha, ?OLD#{args => ["-proto_dist", "barrel_p2p"]}), <<"-proto_dist is given more than once">>).
+    refused(start(cluster(Config), alpha, maps:merge(?OLD, #{args => ["-proto_dist", "barrel_p2p"]})), <<"-proto_dist is given more than once">>).
 
 %% The words are in the error of the start and in one line of the log.
 refused(P, Words) ->

@@ -214,7 +214,8 @@ wrong_port_flag_is_named(Config) ->
 %% The node does not start; one line has all the words; nobody has to read a dump or a stack.
 fails(Config, Options, Words) ->
     Arguments = barrel_p2p_test:arguments(cluster(Config), failing, Options),
-    {Status, Output} = barrel_p2p_test_boot:erl(Arguments, Environment = environment(Config, "failing")),
+    Environment = environment(Config, "failing"),
+    {Status, Output} = barrel_p2p_test_boot:erl(Arguments, Environment),
     true = Status > 0,
     Lines = binary:split(Output, <<"\n">>, [global]),
     {_, [_ | _]} = {Words, [Line || Line <- Lines, lists:all(fun(Word) -> binary:match(Line, list_to_binary(Word)) =/= nomatch end, Words)]},
