@@ -50,9 +50,9 @@ goals() ->
 
 -spec settings(full | quick) -> settings().
 settings(full) ->
-    #{rounds => 3, connects => 40, warm_ms => 1_000, measure_ms => 3_000, beside_ms => 5_000};
+    #{rounds => 3, connects => 15, warm_ms => 1_000, measure_ms => 3_000, beside_ms => 5_000};
 settings(quick) ->
-    #{rounds => 1, connects => 5, warm_ms => 200, measure_ms => 300, beside_ms => 1_000}.
+    #{rounds => 1, connects => 3, warm_ms => 200, measure_ms => 300, beside_ms => 1_000}.
 
 %% One value of every metric. The order is fixed: connecting needs a pair that has done nothing yet, and what may starve comes last.
 -spec measure(bench_pair:pair(), settings()) -> values().
