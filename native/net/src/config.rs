@@ -43,7 +43,8 @@ const SEND_WINDOW_BYTES: u64 = 4 << 20;
 const LINK_STREAMS: u32 = 256;
 
 /// Largest UDP payload to probe for. Loopback carries 64 KiB, but a batch of 10 segments (quinn's limit) over 65,507 bytes is dropped
-/// by the kernel without an error, so a tenth of that is the most that can be used. Real paths settle at what they carry.
+/// by the kernel without an error, so a tenth of that is the most that can be used. Real paths settle at what they carry. Cutting batches
+/// to allow 16,000 gave a tenth more bulk speed on loopback and cost each link 100 KiB of send buffer: not worth it.
 const MTU_UPPER_BOUND: u16 = 6_500;
 
 impl Config {
