@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod bucket;
 pub mod channel;
 pub mod config;
 mod congestion;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Memory of failures: the last reason per node, and a brake on how many refusals are reported.
 
+use crate::bucket::{Bucket, Rate};
 use crate::reason::Reason;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,8 +14,7 @@ const SILENT_FOR: Duration = Duration::from_secs(10);
 
 /// Refusals reported at once before the brake works, and how often one more is reported then. A flood of strangers must not become a
 /// flood of log lines.
-const REPORT_BURST: u32 = 50;
-const REPORT_EVERY: Duration = Duration::from_millis(500);
+const REPORTS: Rate = Rate { burst: 50, refill_every: Duration::from_millis(500) };
 
 #[derive(Clone, Copy, Debug)]
 struct Failure {
@@ -27,13 +27,12 @@ struct Failure {
 pub(crate) struct Refusals {
     last: BTreeMap<String, Failure>,
     total: u64,
-    reports_left: u32,
-    refilled_at: Instant,
+    reports: Bucket,
 }
 
 impl Refusals {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { last: BTreeMap::new(), total: 0, reports_left: REPORT_BURST, refilled_at: now }
+        Self { last: BTreeMap::new(), total: 0, reports: Bucket::new(REPORTS, now) }
     }
 
     /// Remembers a failure; true when it is to be reported too.
@@ -41,7 +40,7 @@ impl Refusals {
         self.total += 1;
         let reported_at = self.last.get(node).filter(|last| last.reason == reason).map(|last| last.reported_at);
         let is_news = reported_at.is_none_or(|at| now.duration_since(at) >= SILENT_FOR);
-        let report = is_news && self.may_report(now);
+        let report = is_news && self.reports.spend(now);
         if !node.is_empty() {
             self.make_room(node);
             let reported_at = if report { now } else { reported_at.unwrap_or(now) };
@@ -57,18 +56,6 @@ impl Refusals {
                 self.last.remove(&name);
             }
         }
-    }
-
-    fn may_report(&mut self, now: Instant) -> bool {
-        let refill = u32::try_from(now.duration_since(self.refilled_at).as_millis() / REPORT_EVERY.as_millis())
-            .unwrap_or(REPORT_BURST);
-        if refill > 0 {
-            self.reports_left = self.reports_left.saturating_add(refill).min(REPORT_BURST);
-            self.refilled_at = now;
-        }
-        let may = self.reports_left > 0;
-        self.reports_left = self.reports_left.saturating_sub(1);
-        may
     }
 
     /// A link to the node is up: what failed before no longer matters.
@@ -94,11 +81,11 @@ mod tests {
         let start = Instant::now();
         let mut refusals = Refusals::new(start);
         let reported = (0..5_000).filter(|n| refusals.record(&format!("n{n}@h"), Reason::Refused, start)).count();
-        assert_eq!(reported, REPORT_BURST as usize);
+        assert_eq!(reported, REPORTS.burst as usize);
         assert_eq!(refusals.last.len(), REMEMBERED_NODES);
         assert_eq!(refusals.total(), 5_000);
-        assert!(refusals.record("late@h", Reason::Refused, start + REPORT_EVERY));
-        assert_eq!(refusals.last("late@h"), Some((Reason::Refused, start + REPORT_EVERY)));
+        assert!(refusals.record("late@h", Reason::Refused, start + REPORTS.refill_every));
+        assert_eq!(refusals.last("late@h"), Some((Reason::Refused, start + REPORTS.refill_every)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Limits on peers that have not proved themselves: how many at a time, and how fast from one address.
 
+use crate::bucket::{Bucket, Rate};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -11,8 +12,7 @@ pub(crate) use barrel_p2p_base::limits::{MAX_PENDING_PEERS, RETRY_ABOVE_PENDING}
 
 /// New connections per address: at once, and one more per period. A cluster of a few hundred nodes behind one address can restart at
 /// once; a flood from one address is cut to 100 handshakes a second, about 5 % of one core.
-const BURST: u32 = 512;
-const REFILL_EVERY: Duration = Duration::from_millis(10);
+const CONNECTIONS: Rate = Rate { burst: 512, refill_every: Duration::from_millis(10) };
 
 /// Addresses remembered. More active ones than this share the last bucket's fate: the fullest (quietest) is forgotten first.
 const REMEMBERED_ADDRESSES: usize = 1024;
@@ -38,12 +38,6 @@ pub(crate) struct Strangers {
     places: VecDeque<Place>,
     next_id: u64,
     buckets: BTreeMap<IpAddr, Bucket>,
-}
-
-#[derive(Debug)]
-struct Bucket {
-    left: u32,
-    refilled_at: Instant,
 }
 
 impl Strangers {
@@ -82,21 +76,12 @@ impl Strangers {
 
     fn spend(&mut self, address: IpAddr, now: Instant) -> bool {
         if self.buckets.len() >= REMEMBERED_ADDRESSES && !self.buckets.contains_key(&address) {
-            let quietest = self.buckets.iter().max_by_key(|(_, bucket)| bucket.left).map(|(address, _)| *address);
+            let quietest = self.buckets.iter().max_by_key(|(_, bucket)| bucket.left()).map(|(address, _)| *address);
             if let Some(quietest) = quietest {
                 self.buckets.remove(&quietest);
             }
         }
-        let bucket = self.buckets.entry(address).or_insert(Bucket { left: BURST, refilled_at: now });
-        let refill = u32::try_from(now.duration_since(bucket.refilled_at).as_millis() / REFILL_EVERY.as_millis())
-            .unwrap_or(BURST);
-        if refill > 0 {
-            bucket.left = bucket.left.saturating_add(refill).min(BURST);
-            bucket.refilled_at = now;
-        }
-        let may = bucket.left > 0;
-        bucket.left = bucket.left.saturating_sub(1);
-        may
+        self.buckets.entry(address).or_insert_with(|| Bucket::new(CONNECTIONS, now)).spend(now)
     }
 }
 
@@ -144,10 +129,11 @@ mod tests {
     fn a_flood_from_one_address_is_cut_and_others_are_not() {
         let now = Instant::now();
         let mut strangers = Strangers::default();
-        let accepted = (0..2 * BURST).filter(|_| strangers.admit(ADDRESS, true, now) == Admission::Accept).count();
-        assert_eq!(accepted, BURST as usize);
+        let accepted =
+            (0..2 * CONNECTIONS.burst).filter(|_| strangers.admit(ADDRESS, true, now) == Admission::Accept).count();
+        assert_eq!(accepted, CONNECTIONS.burst as usize);
         assert_eq!(strangers.admit("10.0.0.7".parse().unwrap(), true, now), Admission::Accept);
-        assert_eq!(strangers.admit(ADDRESS, true, now + REFILL_EVERY), Admission::Accept);
-        assert_eq!(strangers.admit(ADDRESS, true, now + REFILL_EVERY), Admission::Refuse);
+        assert_eq!(strangers.admit(ADDRESS, true, now + CONNECTIONS.refill_every), Admission::Accept);
+        assert_eq!(strangers.admit(ADDRESS, true, now + CONNECTIONS.refill_every), Admission::Refuse);
     }
 }
