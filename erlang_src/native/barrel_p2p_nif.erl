@@ -12,19 +12,35 @@ postponed on_load handler leaves every function undefined while distribution sta
 -export([trust_list/1, trust_lookup/2, trust_put/4, trust_delete/2, trust_mode/1, set_trust_mode/2, cookie_only/2]).
 -export([endpoint_start/3, endpoint_stop/1, endpoint_info/1, hello_cookie/2, last_error/2, publish/3, unpublish/2]).
 -export([channel_connect/4, channel_accept/2, channel_send/2, channel_ack/2, channel_tick/1, channel_stat/1, channel_close/2, channel_peer/1]).
+-export([channel_activity/1]).
+-export([gossip_start/3, gossip_stop/1, gossip_join/4, gossip_leave/1, gossip_block/2, gossip_unblock/1]).
+-export([gossip_views/1, gossip_members/1, gossip_member/2, gossip_stats/1, gossip_broadcast/3, gossip_send/3, gossip_ack/2]).
+-export([hlc_now/0, hlc_update/2]).
 
 -nifs([identity_open/3, identity_info/1, identity_rotate/2, certificate_rotate/2,
        trust_list/1, trust_lookup/2, trust_put/4, trust_delete/2, trust_mode/1, set_trust_mode/2, cookie_only/2,
        endpoint_start/3, endpoint_stop/1, endpoint_info/1, hello_cookie/2, last_error/2, publish/3, unpublish/2,
        channel_connect/4, channel_accept/2, channel_send/2, channel_ack/2, channel_tick/1, channel_stat/1, channel_close/2,
-       channel_peer/1]).
+       channel_peer/1, channel_activity/1,
+       gossip_start/3, gossip_stop/1, gossip_join/4, gossip_leave/1, gossip_block/2, gossip_unblock/1,
+       gossip_views/1, gossip_members/1, gossip_member/2, gossip_stats/1, gossip_broadcast/3, gossip_send/3, gossip_ack/2,
+       hlc_now/0, hlc_update/2]).
 
--export_type([identity/0, endpoint/0, channel/0, ticket/0, error/0]).
+-export_type([identity/0, endpoint/0, channel/0, ticket/0, gossip/0, gossip_event/0, error/0]).
 
 -type identity() :: reference().
 -type endpoint() :: reference().
 -type channel() :: reference().
 -type ticket() :: reference().
+-type gossip() :: reference().
+-type gossip_event() ::
+        {peer_up, Node :: binary()}
+      | {peer_down, Node :: binary(), graceful | dropped | nodedown | connect_failed | blocked}
+      | joined | left
+      | {member_up, Node :: binary()}
+      | {member_down, Node :: binary(), down | left}
+      | {broadcast, Payload :: binary()}
+      | {direct, From :: binary(), Payload :: binary()}.
 %% Code is one of the atoms that barrel_p2p_native:format_error/1 knows; the binary names the path, address or value concerned.
 -type error() :: {error, {Code :: atom(), Detail :: binary()}}.
 
@@ -133,3 +149,75 @@ channel_close(_Channel, _How) -> erlang:nif_error(not_loaded).
 
 -spec channel_peer(channel()) -> map().
 channel_peer(_Channel) -> erlang:nif_error(not_loaded).
+
+%% Frames received and sent without ticks: what changes only when somebody uses the channel.
+-spec channel_activity(channel()) -> {Received :: non_neg_integer(), Sent :: non_neg_integer()}.
+channel_activity(_Channel) -> erlang:nif_error(not_loaded).
+
+%% Starts membership and broadcast on a running endpoint that has a name. Events hears {barrel_p2p_gossip, Gossip, [gossip_event()]}, in order, and
+%% as the last message {barrel_p2p_gossip_stopped, Gossip}. At most 1,000 events are on their way before gossip_ack/2 gives some back; what
+%% waits meanwhile is kept for peers and members, and counted and dropped above 8 MiB for payloads. Ends with Events, with the endpoint, or by gossip_stop/1.
+%% Options: #{active_size, passive_size, arwl, prwl, shuffle_length, shuffle_period_ms, max_fail_count, base_backoff_ms,
+%% pending_timeout_ms, passive_max_age_ms, member_heartbeat_ms, max_clock_skew_ms := pos_integer()}; an absent key means its default.
+%% Errors: {not_started, _} (endpoint stopped), {no_name, _} (dynamic name), {already_started, _}, {invalid_option, Key}.
+-spec gossip_start(endpoint(), Events :: pid(), Options :: #{atom() => pos_integer()}) -> {ok, gossip()} | error().
+gossip_start(_Endpoint, _Events, _Options) -> erlang:nif_error(not_loaded).
+
+%% Ends it without a word to the neighbours (gossip_leave/1 first, to be remembered as left). Idempotent.
+-spec gossip_stop(gossip()) -> ok.
+gossip_stop(_Gossip) -> erlang:nif_error(not_loaded).
+
+%% Joins through one contact: by name and addresses, by name alone when it is a member already, or by addresses alone with node => <<>>. The caller
+%% hears {barrel_p2p_joined, Ref, ok | {error, Reason}} once: ok when a neighbour has accepted us (or the contact is one already); Reason as in
+%% barrel_p2p_failed, or timeout, stopped, no_address, busy.
+-spec gossip_join(gossip(), Target :: #{node := binary(), addresses := [{Host :: binary(), inet:port_number()}]}, Ref :: reference(),
+                  TimeoutMs :: pos_integer()) -> ok.
+gossip_join(_Gossip, _Target, _Ref, _TimeoutMs) -> erlang:nif_error(not_loaded).
+
+%% Says goodbye to all neighbours; the event `left` follows. A later join comes back.
+-spec gossip_leave(gossip()) -> ok | busy.
+gossip_leave(_Gossip) -> erlang:nif_error(not_loaded).
+
+%% Refuses these peers from now on, in place of those blocked before; current neighbours among them go down with reason blocked.
+-spec gossip_block(gossip(), [Node :: binary()]) -> ok | busy.
+gossip_block(_Gossip, _Nodes) -> erlang:nif_error(not_loaded).
+
+-spec gossip_unblock(gossip()) -> ok | busy.
+gossip_unblock(_Gossip) -> erlang:nif_error(not_loaded).
+
+-spec gossip_views(gossip()) -> {Active :: [binary()], Passive :: [binary()]}.
+gossip_views(_Gossip) -> erlang:nif_error(not_loaded).
+
+%% Alive and suspect members, this node included, sorted.
+-spec gossip_members(gossip()) -> [binary()].
+gossip_members(_Gossip) -> erlang:nif_error(not_loaded).
+
+-spec gossip_member(gossip(), Node :: binary()) ->
+          none | #{state := alive | suspect | down | left, addresses := [{inet:ip_address(), inet:port_number()}],
+                   incarnation := {StartedMs :: non_neg_integer(), Random :: non_neg_integer()}, public_key := binary()}.
+gossip_member(_Gossip, _Node) -> erlang:nif_error(not_loaded).
+
+%% Metric names of this layer (binaries with dots) with counters and gauges.
+-spec gossip_stats(gossip()) -> #{binary() => non_neg_integer()}.
+gossip_stats(_Gossip) -> erlang:nif_error(not_loaded).
+
+%% Id: 16 bytes that name the broadcast for good, or <<>> for a random one. `busy`: nothing was sent, try later.
+-spec gossip_broadcast(gossip(), Id :: binary(), Payload :: iodata()) -> ok | duplicate | too_large | busy | stopped.
+gossip_broadcast(_Gossip, _Id, _Payload) -> erlang:nif_error(not_loaded).
+
+%% One message to one member. Lost when the member cannot be reached; `unknown`: no such member.
+-spec gossip_send(gossip(), To :: binary(), Payload :: iodata()) -> ok | busy | unknown | too_large | stopped.
+gossip_send(_Gossip, _To, _Payload) -> erlang:nif_error(not_loaded).
+
+%% Gives back credit after the events process has handled that many events.
+-spec gossip_ack(gossip(), Count :: non_neg_integer()) -> ok.
+gossip_ack(_Gossip, _Count) -> erlang:nif_error(not_loaded).
+
+%% The hybrid logical clock of this VM: strictly increasing.
+-spec hlc_now() -> {WallMs :: non_neg_integer(), Logical :: non_neg_integer()}.
+hlc_now() -> erlang:nif_error(not_loaded).
+
+%% Takes a remote stamp into account and answers a greater one.
+-spec hlc_update(WallMs :: non_neg_integer(), Logical :: non_neg_integer()) ->
+          {ok, {WallMs :: non_neg_integer(), Logical :: non_neg_integer()}} | {error, too_far_ahead}.
+hlc_update(_WallMs, _Logical) -> erlang:nif_error(not_loaded).
