@@ -156,7 +156,8 @@ channel_activity(_Channel) -> erlang:nif_error(not_loaded).
 
 %% Starts membership and broadcast on a running endpoint that has a name. Events hears {barrel_p2p_gossip, Gossip, [gossip_event()]}, in order, and
 %% as the last message {barrel_p2p_gossip_stopped, Gossip}. At most 1,000 events are on their way before gossip_ack/2 gives some back; what
-%% waits meanwhile is kept for peers and members, and counted and dropped above 8 MiB for payloads. Ends with Events, with the endpoint, or by gossip_stop/1.
+%% waits meanwhile is kept for peers and members, and counted and dropped above 8 MiB for payloads. Ends with Events, with the endpoint, or
+%% by gossip_stop/1.
 %% Options: #{active_size, passive_size, arwl, prwl, shuffle_length, shuffle_period_ms, max_fail_count, base_backoff_ms,
 %% pending_timeout_ms, passive_max_age_ms, member_heartbeat_ms, max_clock_skew_ms := pos_integer()}; an absent key means its default.
 %% Errors: {not_started, _} (endpoint stopped), {no_name, _} (dynamic name), {already_started, _}, {invalid_option, Key}.
