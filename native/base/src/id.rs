@@ -3,6 +3,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -12,9 +13,9 @@ use crate::limits::MAX_NAME_BYTES;
 ///
 /// Keeps: at most [`MAX_NAME_BYTES`] bytes; exactly one `@` between two non-empty parts; letters, digits, `_`, `.` and
 /// `-` in both, `:` in the host (an IPv6 literal); no part begins with `.` or `-`. So a name is also safe as a file
-/// name and as a word in a log line, and cannot be taken for an option.
+/// name and as a word in a log line, and cannot be taken for an option. A clone is a counter, not a copy.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NodeName(Box<str>);
+pub struct NodeName(Arc<str>);
 
 /// Why bytes are not a node name.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

@@ -22,3 +22,20 @@ pub const RETRY_ABOVE_PENDING: usize = 16;
 /// Bytes of one frame on a dist channel. OTP cuts payloads into 64 KiB fragments, yet control parts and the
 /// first fragment of a signal with large terms in its control tuple may be bigger; 4 MiB is far above both.
 pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes of one frame on a gossip channel: the largest broadcast payload (1 MiB) and room for what stands around it.
+pub const MAX_GOSSIP_FRAME_BYTES: usize = 1024 * 1024 + 64 * 1024;
+
+/// Bytes of a broadcast's payload and of a direct message. Every node forwards and remembers payloads; larger state
+/// is fetched from one peer instead.
+pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
+
+/// Bytes of one gossip frame: the largest payload and its envelope.
+pub const MAX_GOSSIP_BYTES: usize = MAX_PAYLOAD_BYTES + 1024;
+
+/// Contacts (count) in one gossip message. A shuffle carries eight; each one costs its receiver a comparison with its
+/// passive view.
+pub const MAX_CONTACTS: usize = 32;
+
+/// Announcements (count) in one gossip message: 18 bytes each, 18 KiB in all.
+pub const MAX_ANNOUNCEMENTS: usize = 1024;

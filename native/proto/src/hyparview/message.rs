@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What members tell each other about their views, and the bytes of it.
+
+use std::sync::Arc;
+
+use barrel_p2p_base::{DecodeError, Reader, Writer};
+
+use crate::contact::{read_contacts, write_contacts, Contact};
+
+/// A message about the views. Its sender is whom the link has proved it to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// "You are my neighbour": the answer to [`Message::Join`] and [`Message::Neighbour`].
+    Accept,
+    /// "You are not, or no more, my neighbour."
+    Disconnect(Goodbye),
+    /// A joiner on its random walk.
+    ForwardJoin {
+        /// Who joins.
+        joiner: Arc<Contact>,
+        /// How many more steps it goes.
+        ttl: u8,
+    },
+    /// "I am new: be my neighbour, and make me known."
+    Join,
+    /// "You are my neighbour, and I have this many."
+    KeepAlive {
+        /// Size of the sender's active view.
+        neighbours: u8,
+    },
+    /// "Be my neighbour."
+    Neighbour(Priority),
+    /// "No; ask these": the other answer.
+    Reject(Vec<Arc<Contact>>),
+    /// A sample of the origin's views on its random walk.
+    Shuffle {
+        /// Whose sample, and to whom the answer goes.
+        origin: Arc<Contact>,
+        /// How many more steps it goes.
+        ttl: u8,
+        /// The sample.
+        contacts: Vec<Arc<Contact>>,
+    },
+    /// A sample in return.
+    ShuffleReply(Vec<Arc<Contact>>),
+}
+
+/// How urgent a request to be neighbours is (HyParView, section 4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// The sender has neighbours: be refused if the view is full.
+    Low,
+    /// The sender has none: take somebody's place.
+    High,
+}
+
+/// Why two are no neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goodbye {
+    /// There is no place: stay in touch.
+    Full,
+    /// The sender leaves: forget it.
+    Leaving,
+}
+
+impl Message {
+    /// Appends the bytes of it.
+    pub fn write(&self, writer: &mut Writer) {
+        match self {
+            Self::Accept => {
+                writer.u8(ACCEPT);
+            }
+            Self::Disconnect(goodbye) => {
+                writer.u8(DISCONNECT).u8(match goodbye {
+                    Goodbye::Full => 0,
+                    Goodbye::Leaving => 1,
+                });
+            }
+            Self::ForwardJoin { joiner, ttl } => joiner.write(writer.u8(FORWARD_JOIN).u8(*ttl)),
+            Self::Join => {
+                writer.u8(JOIN);
+            }
+            Self::KeepAlive { neighbours } => {
+                writer.u8(KEEP_ALIVE).u8(*neighbours);
+            }
+            Self::Neighbour(priority) => {
+                writer.u8(NEIGHBOUR).u8(match priority {
+                    Priority::Low => 0,
+                    Priority::High => 1,
+                });
+            }
+            Self::Reject(contacts) => write_contacts(contacts, writer.u8(REJECT)),
+            Self::Shuffle { origin, ttl, contacts } => {
+                origin.write(writer.u8(SHUFFLE).u8(*ttl));
+                write_contacts(contacts, writer);
+            }
+            Self::ShuffleReply(contacts) => write_contacts(contacts, writer.u8(SHUFFLE_REPLY)),
+        }
+    }
+
+    /// Reads what [`Message::write`] has written.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let offset = reader.offset();
+        Ok(match reader.u8()? {
+            ACCEPT => Self::Accept,
+            DISCONNECT => Self::Disconnect(read_choice(reader, [Goodbye::Full, Goodbye::Leaving])?),
+            FORWARD_JOIN => {
+                let ttl = reader.u8()?;
+                Self::ForwardJoin { joiner: Contact::read(reader)?, ttl }
+            }
+            JOIN => Self::Join,
+            KEEP_ALIVE => Self::KeepAlive { neighbours: reader.u8()? },
+            NEIGHBOUR => Self::Neighbour(read_choice(reader, [Priority::Low, Priority::High])?),
+            REJECT => Self::Reject(read_contacts(reader)?),
+            SHUFFLE => {
+                let ttl = reader.u8()?;
+                Self::Shuffle { origin: Contact::read(reader)?, ttl, contacts: read_contacts(reader)? }
+            }
+            SHUFFLE_REPLY => Self::ShuffleReply(read_contacts(reader)?),
+            _ => return Err(DecodeError::BadValue { offset }),
+        })
+    }
+}
+
+fn read_choice<T: Copy>(reader: &mut Reader<'_>, choices: [T; 2]) -> Result<T, DecodeError> {
+    let offset = reader.offset();
+    choices.get(usize::from(reader.u8()?)).copied().ok_or(DecodeError::BadValue { offset })
+}
+
+const JOIN: u8 = 1;
+const FORWARD_JOIN: u8 = 2;
+const NEIGHBOUR: u8 = 3;
+const ACCEPT: u8 = 4;
+const REJECT: u8 = 5;
+const DISCONNECT: u8 = 6;
+const KEEP_ALIVE: u8 = 7;
+const SHUFFLE: u8 = 8;
+const SHUFFLE_REPLY: u8 = 9;

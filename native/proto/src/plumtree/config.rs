@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What can be set about broadcasts.
+
+use std::time::Duration;
+
+/// Times and bounds of Plumtree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How long an announced broadcast may take until it is asked for.
+    pub graft_timeout: Duration,
+    /// Payloads remembered for those who ask, in bytes.
+    pub cache_bytes: usize,
+    /// Ids remembered, in number.
+    pub cache_count: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { graft_timeout: Duration::from_millis(100), cache_bytes: 8 * 1024 * 1024, cache_count: 65_536 }
+    }
+}
