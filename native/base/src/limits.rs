@@ -23,9 +23,6 @@ pub const RETRY_ABOVE_PENDING: usize = 16;
 /// first fragment of a signal with large terms in its control tuple may be bigger; 4 MiB is far above both.
 pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
 
-/// Bytes of one frame on a gossip channel: the largest broadcast payload (1 MiB) and room for what stands around it.
-pub const MAX_GOSSIP_FRAME_BYTES: usize = 1024 * 1024 + 64 * 1024;
-
 /// Bytes of a broadcast's payload and of a direct message. Every node forwards and remembers payloads; larger state
 /// is fetched from one peer instead.
 pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;

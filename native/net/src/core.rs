@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What all tasks of one endpoint share.
 
+use crate::addresses;
 use crate::config::Config;
 use crate::host::{Direction, Host, Keeper, Refused};
 use crate::links::Links;
 use crate::reason::Reason;
 use crate::refusals::Refusals;
 use crate::strangers::Strangers;
-use barrel_p2p_base::Incarnation;
+use barrel_p2p_base::{Incarnation, NodeName};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -44,6 +45,22 @@ impl Core {
             links: Mutex::default(),
             strangers: Mutex::default(),
             refusals: Mutex::new(Refusals::new(Instant::now())),
+        }
+    }
+
+    /// The name that this endpoint was started with; `None` when it is dynamic.
+    pub(crate) fn own_name(&self) -> Option<NodeName> {
+        NodeName::parse(self.config.name.as_bytes()).ok()
+    }
+
+    /// Where peers can dial us.
+    pub(crate) fn own_addresses(&self) -> Vec<SocketAddr> {
+        let name = self.own_name();
+        let host = name.as_ref().map_or("", NodeName::host);
+        if self.config.listen {
+            addresses::own(self.port, host)
+        } else {
+            Vec::new()
         }
     }
 

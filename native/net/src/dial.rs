@@ -29,20 +29,30 @@ const MAX_DIALLED_ADDRESSES: usize = 16;
 /// Whom to reach, and as whom.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The peer.
-    pub node: NodeName,
+    /// The peer; `None` to learn its name from its hello.
+    pub node: Option<NodeName>,
     /// Our own name; `None` while it is dynamic.
     pub own_name: Option<NodeName>,
-    /// The cookie that holds for the peer.
-    pub cookie: Vec<u8>,
+    /// The cookie that holds for the peer; `None` to ask the host for it.
+    pub cookie: Option<Vec<u8>>,
     /// Hosts (names or IP literals) and UDP ports, best first.
     pub addresses: Vec<(String, u16)>,
 }
 
-/// A link to the peer: an existing one, or a new one.
+impl Request {
+    /// For the log and the memory of failures, where a peer without a name has an empty one.
+    pub(crate) fn node_text(&self) -> &str {
+        self.node.as_ref().map_or("", NodeName::as_str)
+    }
+}
+
+/// A link to the peer: an existing one, or a new one. Without a name nobody can tell which link would do, so it is always a new one.
 pub(crate) async fn link_to(core: &Arc<Core>, request: &Request) -> Result<Arc<Link>, Reason> {
+    let Some(node) = request.node.clone() else {
+        return dial_all(core, request).await;
+    };
     let me = request.own_name.as_ref().map_or("", NodeName::as_str);
-    let route = core.links().route(me, &request.node);
+    let route = core.links().route(me, &node);
     let mut dialled = match route {
         Route::Ready(link) => return Ok(link),
         Route::Wait(dialled) => dialled,
@@ -52,7 +62,7 @@ pub(crate) async fn link_to(core: &Arc<Core>, request: &Request) -> Result<Arc<L
             // A task of its own: other waiters need the result even if the first one gives up.
             tokio::spawn(async move {
                 let result = dial_all(&core, &request).await;
-                core.links().dialled(&request.node, &dial, result);
+                core.links().dialled(&node, &dial, result);
             });
             dialled
         }
@@ -64,7 +74,12 @@ pub(crate) async fn link_to(core: &Arc<Core>, request: &Request) -> Result<Arc<L
 async fn dial_all(core: &Arc<Core>, request: &Request) -> Result<Arc<Link>, Reason> {
     let mut failure = Failure { reason: Reason::DialTimeout, address: None };
     let race = async {
-        let addresses = resolve(&request.addresses).await;
+        let mut addresses = resolve(&request.addresses).await;
+        if request.node.is_some() {
+            // Every host may have an address such as that of a container bridge: there we would only meet ourselves.
+            let own = core.own_addresses();
+            addresses.retain(|address| !own.contains(address));
+        }
         if addresses.is_empty() {
             failure.reason = Reason::NoAddress;
             return None;
@@ -75,11 +90,11 @@ async fn dial_all(core: &Arc<Core>, request: &Request) -> Result<Arc<Link>, Reas
     let link = tokio::time::timeout(core.config.dial_timeout, race).await.ok().flatten();
     match link {
         Some(link) => {
-            core.refusals().forget(request.node.as_str());
+            core.refusals().forget(request.node_text());
             Ok(link)
         }
         None => {
-            core.refused(Direction::Outbound, request.node.as_str(), failure.address, failure.reason);
+            core.refused(Direction::Outbound, request.node_text(), failure.address, failure.reason);
             Err(failure.reason)
         }
     }

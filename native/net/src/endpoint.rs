@@ -9,12 +9,14 @@ use crate::core::Core;
 use crate::dial::{self, Request};
 use crate::host::{Host, Keeper};
 use crate::link::Link;
+use crate::local::Local;
 use crate::peer::Peer;
 use crate::reason::Reason;
 use crate::tls::{self, UnusableCertificate};
 use barrel_p2p_base::{CloseCode, Incarnation};
 use quinn::VarInt;
 use socket2::{Domain, Protocol, Socket, Type};
+use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc;
@@ -150,11 +152,17 @@ impl Endpoint {
     /// Opens a channel to a peer, dialling it where there is no link. The channel's owner hears the result.
     pub fn connect(&self, channel: Arc<Channel>, request: Request, timeout: Duration) -> Result<(), Reason> {
         let (core, runtime) = self.running().ok_or(Reason::Stopped)?;
-        runtime.spawn(async move {
-            if let Err(reason) = open(&core, &channel, &request, timeout).await {
-                channel.fail(reason);
-            }
-        });
+        runtime.spawn(connect(core, channel, request, timeout));
+        Ok(())
+    }
+
+    /// Starts a task on the I/O thread, which ends with the endpoint at the latest. It must not block.
+    pub fn spawn<F>(&self, task: impl FnOnce(Local) -> F) -> Result<(), Reason>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (core, runtime) = self.running().ok_or(Reason::Stopped)?;
+        runtime.spawn(task(Local::new(core)));
         Ok(())
     }
 
@@ -217,6 +225,13 @@ fn describe(link: &Link) -> LinkInfo {
         lost_packets: stats.path.lost_packets,
         sent_bytes: stats.udp_tx.bytes,
         received_bytes: stats.udp_rx.bytes,
+    }
+}
+
+/// Opens a channel; its owner hears the result.
+pub(crate) async fn connect(core: Arc<Core>, channel: Arc<Channel>, request: Request, timeout: Duration) {
+    if let Err(reason) = open(&core, &channel, &request, timeout).await {
+        channel.fail(reason);
     }
 }
 

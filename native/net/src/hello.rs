@@ -4,6 +4,7 @@
 //! Keeps: the acceptor answers only after the dialler's hello has passed every check. The checks themselves are pure and live in
 //! `barrel_p2p_identity`.
 
+use crate::addresses;
 use crate::config::lift_stranger_limits;
 use crate::congestion;
 use crate::core::Core;
@@ -59,36 +60,29 @@ pub(crate) struct Greeting {
 
 impl Greeting {
     pub(crate) fn into_peer(self, address: SocketAddr, role: Role) -> Peer {
-        let Claim { name, public_key: key, incarnation, .. } = self.claim;
-        Peer { name, key, incarnation, address: canonical(address), role }
+        let Claim { name, public_key: key, incarnation, addresses: claimed, .. } = self.claim;
+        Peer { name, key, incarnation, address: addresses::canonical(address), claimed, role }
     }
-}
-
-/// An IPv4 peer on a socket for both families shows as an IPv6 address.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// The dialler's part.
 pub(crate) async fn dial(core: &Arc<Core>, connection: &Connection, request: &Request) -> Result<Greeting, Failure> {
     let (mut send, mut recv) = connection.open_bi().await.map_err(|_| Failure::Lost)?;
-    let hello = seal(
-        core,
-        connection,
-        Sender::Dialler,
-        (request.own_name.clone(), Some(request.node.clone())),
-        &request.cookie,
-    )?;
+    let cookie = match &request.cookie {
+        Some(cookie) => cookie.clone(),
+        None => cookie_for(core.host.as_ref(), request.node_text()).await?,
+    };
+    let hello = seal(core, connection, Sender::Dialler, (request.own_name.clone(), request.node.clone()), &cookie)?;
     write(&mut send, &hello).await?;
     let context = Context {
         binding: binding(connection, Sender::Acceptor)?,
         own_name: request.own_name.clone(),
-        dialled: Some(request.node.clone()),
+        dialled: request.node.clone(),
         config_digest: core.config.config_digest,
     };
     let hello = check::open(&read(&mut recv).await?)?;
     check::check_signature(&hello, &context, auth_mode(core))?;
-    check::check_proof(&hello, &context, &request.cookie)?;
+    check::check_proof(&hello, &context, &cookie)?;
     judge(core, hello, context, connection).await
 }
 
@@ -104,7 +98,7 @@ pub(crate) async fn accept(
     let hello = check::open(&read(&mut recv).await?)?;
     let name = hello.claim.name.clone();
     claimed.push_str(name.as_ref().map_or("", NodeName::as_str));
-    let own_name = NodeName::parse(core.config.name.as_bytes()).ok();
+    let own_name = core.own_name();
     let context = Context {
         binding: binding(connection, Sender::Dialler)?,
         own_name: own_name.clone(),
@@ -158,10 +152,12 @@ fn seal(
     Ok(Hello::seal(claim, &binding(connection, role)?, signer, cookie))
 }
 
-/// Where the peer can dial us: at the address that already carries this connection.
+/// Where the peer can dial us: best at the address that already carries this connection.
 fn reachable(core: &Core, connection: &Connection) -> Vec<SocketAddr> {
-    let address = connection.local_ip().filter(|_| core.config.listen);
-    address.map(|ip| SocketAddr::new(ip.to_canonical(), core.port)).into_iter().collect()
+    let mut own = core.own_addresses();
+    let here = connection.local_ip().map(|ip| ip.to_canonical());
+    own.sort_by_key(|address| Some(address.ip()) != here);
+    own
 }
 
 fn auth_mode(core: &Core) -> AuthMode {

@@ -3,6 +3,7 @@
 //!
 //! * [`endpoint`]: start, stop, connect, state
 //! * [`channel`]: one ordered conversation with credit in both directions
+//! * [`local`]: the same for tasks that live on the I/O thread
 //! * [`host`]: the two traits through which identity and the BEAM are reached
 //! * `accept`, `dial`, `hello`, `strangers`: how a connection becomes a link, and what it costs a stranger to try
 //! * `link`, `links`: the links and which one serves a name
@@ -12,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod addresses;
 mod bucket;
 pub mod channel;
 pub mod config;
@@ -23,17 +25,19 @@ mod hello;
 pub mod host;
 mod link;
 mod links;
+pub mod local;
 pub mod peer;
 pub mod reason;
 mod refusals;
 mod strangers;
 pub mod tls;
 
-pub use channel::{Accepted, Batch, Channel, Owner, Stat};
+pub use channel::{Accepted, Batch, Channel, Kind, Owner, Stat};
 pub use config::Config;
 pub use dial::Request;
 pub use endpoint::{Endpoint, Info, LinkInfo, StartError};
 pub use host::{CookieReply, Credentials, Direction, Host, Keeper, Refused};
+pub use local::Local;
 pub use peer::{Peer, Role};
 pub use reason::Reason;
 pub use tls::LiveCertificate;

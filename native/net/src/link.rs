@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A link: the one authenticated QUIC connection to a peer, and the channels on it.
 
-use crate::channel::{self, Channel};
+use crate::channel::{self, Channel, Kind};
 use crate::congestion;
 use crate::core::Core;
 use crate::peer::Peer;
@@ -21,9 +21,6 @@ const REUSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// First bytes of every channel stream: kind, lane, channel number. Lanes of one channel will share its number.
 const STREAM_HEADER_BYTES: usize = 6;
-
-/// Erlang distribution.
-const KIND_DIST: u8 = 1;
 
 /// A peer that opens a stream must say what it is for within this time.
 const STREAM_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -106,7 +103,9 @@ impl Link {
         let lost = |error| self.reason(Reason::of_connection(&error));
         let (mut send, recv) = self.connection.open_bi().await.map_err(lost)?;
         let number = self.next_channel.fetch_add(1, Ordering::Relaxed);
-        let mut header = [KIND_DIST, 0, 0, 0, 0, 0];
+        // Only a stream that is gone already has no priority.
+        let _ = send.set_priority(channel.kind().priority());
+        let mut header = [channel.kind().to_wire(), 0, 0, 0, 0, 0];
         header[2..].copy_from_slice(&number.to_be_bytes());
         if send.write_all(&header).await.is_err() {
             return Err(self.connection.close_reason().map_or(Reason::Closed, lost));
@@ -148,18 +147,28 @@ impl Link {
         core.links().remove(&self);
     }
 
+    /// Gossip is about names, so a peer without one has none to offer.
+    fn admits(&self, kind: Kind, listens: bool) -> bool {
+        match kind {
+            Kind::Dist => listens,
+            Kind::Gossip => self.peer.name.is_some(),
+        }
+    }
+
     async fn accept_channel(self: Arc<Self>, core: Arc<Core>, mut send: SendStream, mut recv: RecvStream) {
         let mut header = [0; STREAM_HEADER_BYTES];
         let read = tokio::time::timeout(STREAM_HEADER_TIMEOUT, recv.read_exact(&mut header)).await;
         let [kind, lane, ..] = header;
+        let kind = Kind::from_wire(kind).filter(|kind| lane == 0 && self.admits(*kind, core.config.listen));
         // A newer peer may offer kinds and lanes that we do not know; that costs it the stream, not the link.
-        if !matches!(read, Ok(Ok(()))) || kind != KIND_DIST || lane != 0 || !core.config.listen {
+        let (Some(kind), Ok(Ok(()))) = (kind, read) else {
             let code = VarInt::from_u32(CloseCode::ProtocolError.to_wire());
             let _ = send.reset(code);
             let _ = recv.stop(code);
             return;
-        }
-        let channel = Arc::new(Channel::default());
+        };
+        let _ = send.set_priority(kind.priority());
+        let channel = Arc::new(Channel::new(kind));
         channel.set_peer(self.peer.clone());
         core.host.incoming(channel.clone(), &self.peer);
         self.run_channel(channel, send, recv).await;

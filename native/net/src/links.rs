@@ -100,6 +100,10 @@ impl Links {
         Ok(())
     }
 
+    pub(crate) fn of(&self, name: &NodeName) -> &[Arc<Link>] {
+        self.named.get(name).map_or(&[], Vec::as_slice)
+    }
+
     pub(crate) fn remove(&mut self, link: &Arc<Link>) {
         let Some(name) = &link.peer.name else {
             self.unnamed.retain(|other| !Arc::ptr_eq(other, link));

@@ -24,6 +24,8 @@ pub struct Peer {
     pub incarnation: Incarnation,
     /// Where its packets come from.
     pub address: SocketAddr,
+    /// Where it says that it can be dialled, best first.
+    pub claimed: Vec<SocketAddr>,
     /// Which end dialled.
     pub role: Role,
 }

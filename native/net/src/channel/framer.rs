@@ -4,7 +4,6 @@
 //! Pure: bytes in, whole frames out. A frame is handed on in the pieces it arrived in, so nothing is copied here and nothing is
 //! allocated by the length a peer claims.
 
-use barrel_p2p_base::limits::MAX_FRAME_BYTES;
 use bytes::Bytes;
 
 /// Bytes of the length prefix of each frame.
@@ -23,7 +22,7 @@ pub struct Batch {
     pub ticks: u64,
 }
 
-/// A frame claims to be longer than [`MAX_FRAME_BYTES`].
+/// A frame claims to be longer than its channel allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("frame of {claimed} bytes")]
 pub struct FrameTooLarge {
@@ -32,8 +31,9 @@ pub struct FrameTooLarge {
 }
 
 /// The state between two reads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Framer {
+    max_frame_bytes: usize,
     batch: Batch,
     /// Pieces of the frame that is not complete yet, header included.
     partial: Vec<Bytes>,
@@ -43,6 +43,18 @@ pub struct Framer {
 }
 
 impl Framer {
+    /// Before the first byte.
+    pub fn new(max_frame_bytes: usize) -> Self {
+        Self {
+            max_frame_bytes,
+            batch: Batch::default(),
+            partial: Vec::new(),
+            header: [0; FRAME_HEADER_BYTES],
+            header_len: 0,
+            body_left: 0,
+        }
+    }
+
     /// Feeds bytes in stream order.
     pub fn push(&mut self, mut chunk: Bytes) -> Result<(), FrameTooLarge> {
         let mut scanned = 0;
@@ -56,7 +68,7 @@ impl Framer {
                     continue;
                 }
                 let claimed = u32::from_be_bytes(self.header);
-                if claimed as usize > MAX_FRAME_BYTES {
+                if claimed as usize > self.max_frame_bytes {
                     return Err(FrameTooLarge { claimed });
                 }
                 self.body_left = claimed as usize;
@@ -97,6 +109,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const MAX: usize = 1000;
+
     fn frame(body: &[u8]) -> Vec<u8> {
         let mut bytes = u32::try_from(body.len()).unwrap().to_be_bytes().to_vec();
         bytes.extend_from_slice(body);
@@ -109,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_split_frame_waits_for_its_end() {
-        let mut framer = Framer::default();
+        let mut framer = Framer::new(MAX);
         framer.push(Bytes::from_static(&[0, 0, 0])).unwrap();
         assert_eq!(framer.take(), Batch::default());
         framer.push(Bytes::from_static(&[2, 7])).unwrap();
@@ -123,8 +137,8 @@ mod tests {
 
     #[test]
     fn a_frame_that_claims_too_much_is_refused_before_its_body() {
-        let claimed = u32::try_from(MAX_FRAME_BYTES).unwrap() + 1;
-        let refused = Framer::default().push(Bytes::copy_from_slice(&claimed.to_be_bytes()));
+        let claimed = u32::try_from(MAX).unwrap() + 1;
+        let refused = Framer::new(MAX).push(Bytes::copy_from_slice(&claimed.to_be_bytes()));
         assert_eq!(refused, Err(FrameTooLarge { claimed }));
     }
 
@@ -141,7 +155,7 @@ mod tests {
             cuts in prop::collection::vec(1usize..30, 0..60),
         ) {
             let sent: Vec<u8> = bodies.iter().flat_map(|body| frame(body)).collect();
-            let mut framer = Framer::default();
+            let mut framer = Framer::new(MAX);
             let (mut got, mut frames, mut ticks) = (Vec::new(), 0, 0);
             let mut rest = Bytes::from(sent.clone());
             let mut cuts = cuts.into_iter();
@@ -161,7 +175,7 @@ mod tests {
 
         #[test]
         fn any_bytes_neither_panic_nor_grow(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..16)) {
-            let mut framer = Framer::default();
+            let mut framer = Framer::new(MAX);
             let fed: usize = chunks.iter().map(Vec::len).sum();
             for chunk in chunks {
                 if framer.push(Bytes::from(chunk)).is_err() {

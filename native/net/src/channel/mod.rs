@@ -8,11 +8,13 @@
 //! yet given back; the owner hears `closed` exactly once, after the last frame.
 
 mod framer;
+mod kind;
 mod outbox;
 mod task;
 
 use framer::FRAME_HEADER_BYTES;
 pub use framer::{Batch, FrameTooLarge, Framer};
+pub use kind::Kind;
 pub use outbox::Accepted;
 pub(crate) use task::run;
 
@@ -60,12 +62,17 @@ pub struct Stat {
     pub received: u64,
     /// Frames and ticks accepted for sending.
     pub sent: u64,
+    /// Ticks among the received.
+    pub received_ticks: u64,
+    /// Ticks among the sent.
+    pub sent_ticks: u64,
     /// Bytes that wait to be sent.
     pub pending_bytes: u64,
 }
 
 /// The shared handle.
 pub struct Channel {
+    kind: Kind,
     owner: OnceLock<Arc<dyn Owner>>,
     owned: Notify,
     peer: OnceLock<Peer>,
@@ -75,6 +82,8 @@ pub struct Channel {
     closing: watch::Sender<Closing>,
     received: AtomicU64,
     sent: AtomicU64,
+    received_ticks: AtomicU64,
+    sent_ticks: AtomicU64,
     owed: AtomicUsize,
     credit: Notify,
 }
@@ -87,7 +96,15 @@ impl fmt::Debug for Channel {
 
 impl Default for Channel {
     fn default() -> Self {
+        Self::new(Kind::default())
+    }
+}
+
+impl Channel {
+    /// A channel that is nowhere yet: to be owned, then connected.
+    pub fn new(kind: Kind) -> Self {
         Self {
+            kind,
             owner: OnceLock::new(),
             owned: Notify::new(),
             peer: OnceLock::new(),
@@ -97,13 +114,18 @@ impl Default for Channel {
             closing: watch::Sender::new(Closing::Open),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            received_ticks: AtomicU64::new(0),
+            sent_ticks: AtomicU64::new(0),
             owed: AtomicUsize::new(0),
             credit: Notify::new(),
         }
     }
-}
 
-impl Channel {
+    /// What it carries.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// Names the owner. False when there is one already or the channel is closed.
     pub fn own(&self, owner: Arc<dyn Owner>) -> bool {
         let taken = !self.is_closing() && self.owner.set(owner).is_ok();
@@ -129,6 +151,7 @@ impl Channel {
     /// Asks for a tick. Queued data serves as one, so a tick never waits behind data.
     pub fn tick(&self) {
         self.sent.fetch_add(1, Ordering::Relaxed);
+        self.sent_ticks.fetch_add(1, Ordering::Relaxed);
         self.tick.store(true, Ordering::Release);
         self.work.notify_one();
     }
@@ -148,6 +171,8 @@ impl Channel {
         Stat {
             received: self.received.load(Ordering::Relaxed),
             sent: self.sent.load(Ordering::Relaxed),
+            received_ticks: self.received_ticks.load(Ordering::Relaxed),
+            sent_ticks: self.sent_ticks.load(Ordering::Relaxed),
             pending_bytes: self.outbox().waiting_bytes() as u64,
         }
     }

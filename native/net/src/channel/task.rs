@@ -129,7 +129,7 @@ async fn write_all(channel: &Channel, send: &mut SendStream, owner: &dyn Owner) 
 }
 
 async fn read_all(channel: &Channel, recv: &mut RecvStream, owner: &dyn Owner) -> Reason {
-    let mut framer = Framer::default();
+    let mut framer = Framer::new(channel.kind.max_frame_bytes());
     let mut pieces = vec![Bytes::new(); READ_PIECES];
     loop {
         while channel.owed.load(Ordering::Acquire) >= CREDIT_BYTES {
@@ -147,6 +147,7 @@ async fn read_all(channel: &Channel, recv: &mut RecvStream, owner: &dyn Owner) -
         }
         let batch = framer.take();
         channel.received.fetch_add(batch.frames, Ordering::Relaxed);
+        channel.received_ticks.fetch_add(batch.ticks, Ordering::Relaxed);
         if batch.frames > batch.ticks {
             channel.owed.fetch_add(batch.bytes, Ordering::AcqRel);
             owner.frames(batch);

@@ -29,7 +29,7 @@ fn channel_connect<'a>(
         return Ok(encode::failure(env, "invalid_name", &String::from_utf8_lossy(&dial.node)));
     };
     let own_name = NodeName::parse(&dial.own_name).ok();
-    let request = Request { node, own_name, cookie: dial.cookie.to_vec(), addresses: dial.addresses };
+    let request = Request { node: Some(node), own_name, cookie: Some(dial.cookie.to_vec()), addresses: dial.addresses };
     let channel = owned_by_caller(env, Arc::new(Channel::default()), input).ok_or(Error::BadArg)?;
     match endpoint.0.endpoint().connect(channel.0.clone(), request, Duration::from_millis(timeout_ms)) {
         Ok(()) => Ok((atoms::ok(), channel).encode(env)),

@@ -201,9 +201,9 @@ impl TestNode {
     pub fn dial(&self, peer: &str, port: u16) -> End {
         let end = End::own(Arc::default());
         let request = Request {
-            node: name(peer),
+            node: Some(name(peer)),
             own_name: Some(self.name.clone()),
-            cookie: self.cookie.clone(),
+            cookie: Some(self.cookie.clone()),
             addresses: vec![("127.0.0.1".to_owned(), port)],
         };
         self.node.endpoint().connect(end.channel.clone(), request, DEADLINE).unwrap();
