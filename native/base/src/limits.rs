@@ -36,3 +36,14 @@ pub const MAX_CONTACTS: usize = 32;
 
 /// Announcements (count) in one gossip message: 18 bytes each, 18 KiB in all.
 pub const MAX_ANNOUNCEMENTS: usize = 1024;
+
+/// Members (count) that a directory holds, those that are gone included: six times the largest cluster that is
+/// simulated. An entry with its contact takes some 300 bytes, so a flood of invented members ends at 20 MB.
+pub const MAX_MEMBERS: usize = 65_536;
+
+/// Members that are gone (count) and still remembered; the longest gone are forgotten first.
+pub const MAX_DEPARTED: usize = 16_384;
+
+/// Records of members (count) in one gossip message, and as many signs of life. A record takes at most 462 bytes, so a
+/// message of records stays below 64 KiB and holds up the broadcast behind it only shortly.
+pub const MAX_RECORDS: usize = 128;
