@@ -7,10 +7,13 @@ The configuration keys: one row per key, and what each type accepts.
 `{Module, Args}`. Whether two values fit together is judged in `barrel_p2p_config`.
 """.
 
--export([keys/0, check/2, describe/1, address/1]).
--export_type([key/0, type/0]).
+-export([keys/0, check/2, describe/1, address/1, contact/1]).
+-export_type([key/0, type/0, contact/0]).
 
--type type() :: port_number | udp_port | path | cookie | boolean | {one_of, [atom(), ...]} | milliseconds | name_patterns | backends | nodes.
+-type type() :: port_number | udp_port | path | cookie | boolean | {one_of, [atom(), ...]} | milliseconds | count | name_patterns | backends
+              | nodes | contacts.
+%% Whom to join: `<<>>` is a node whose name is not known yet, no address means that discovery knows it.
+-type contact() :: {Name :: binary(), none | {Host :: binary(), inet:port_number()}}.
 -type element() :: atom() | {term(), term()}.
 %% read: `listen` when distribution starts; `start` then and again when the application starts.
 -type key() :: #{key := atom(), type := type(), default := term(), read := listen | start, doc := string()}.
@@ -52,7 +55,50 @@ keys() ->
      #{key => link_idle_timeout_ms, type => milliseconds, default => 5000, read => listen,
        doc => "Silence after which a peer counts as dead, so the longest time from its death to nodedown; raise it on lossy networks."},
      #{key => link_dial_timeout_ms, type => milliseconds, default => 5000, read => listen,
-       doc => "How long a dial may take; more than the net_setuptime of the kernel (7 s) has no effect."}].
+       doc => "How long a dial may take; more than the net_setuptime of the kernel (7 s) has no effect."},
+     #{key => contact_nodes, type => contacts, default => [], read => start,
+       doc => "Whom to join when this node has no neighbour: node names, `{Node, {Host, Port}}`, or `{Host, Port}` when the name is not known; "
+              "every address of a host is a contact."},
+     #{key => contact_retry_ms, type => milliseconds, default => 5000, read => start,
+       doc => "How long to wait before the contacts are tried again while there is no neighbour."},
+     #{key => active_size, type => count, default => 5, read => start,
+       doc => "Neighbours a node gossips with; more make the overlay sturdier and every broadcast dearer, 5 is enough for thousands of nodes."},
+     #{key => passive_size, type => count, default => 30, read => start,
+       doc => "Nodes kept in reserve to replace a lost neighbour; should grow with the logarithm of the cluster."},
+     #{key => arwl, type => count, default => 6, read => start,
+       doc => "Steps that the news of a joining node walks before a node takes it as neighbour; longer walks mix the overlay better."},
+     #{key => prwl, type => count, default => 3, read => start,
+       doc => "Where on that walk the joining node is put into a passive view, and how far a shuffle walks; not more than `arwl`."},
+     #{key => shuffle_length, type => count, default => 8, read => start,
+       doc => "Nodes told in one shuffle; more refresh the passive views faster and make its message longer."},
+     #{key => shuffle_period, type => milliseconds, default => 10000, read => start,
+       doc => "Time between two shuffles; shorter forgets dead nodes sooner, longer saves traffic."},
+     #{key => max_fail_count, type => count, default => 5, read => start,
+       doc => "Failed attempts after which a node is taken out of the passive view."},
+     #{key => base_backoff_ms, type => milliseconds, default => 1000, read => start,
+       doc => "Wait after the first failed attempt to make a passive node a neighbour; it doubles with each further one."},
+     #{key => passive_max_age_ms, type => milliseconds, default => 300000, read => start,
+       doc => "How long a node that nobody mentions stays in the passive view."},
+     #{key => pending_timeout_ms, type => milliseconds, default => 30000, read => start,
+       doc => "The longest that a request to a node may stay unanswered before it is given up."},
+     #{key => member_heartbeat_ms, type => milliseconds, default => 2000, read => start,
+       doc => "How often a node confirms in the directory that it lives; large clusters stretch it, so that the traffic per node stays the same."},
+     #{key => member_ttl_ms, type => milliseconds, default => 6000, read => start,
+       doc => "Accepted for old configurations and without effect: a member that has not confirmed for three of its periods is suspected and asked."},
+     #{key => max_clock_skew_ms, type => milliseconds, default => 60000, read => start,
+       doc => "How far ahead of the own clock a timestamp of another node may be; what is further is refused, so one wrong clock cannot carry "
+              "the others away."},
+     #{key => dist_gc_sweep_period_ms, type => milliseconds, default => 60000, read => start,
+       doc => "How often idle dist channels are looked for."},
+     #{key => dist_gc_min_age_ms, type => milliseconds, default => 300000, read => start,
+       doc => "A dist channel without a signal in either direction for this long is closed, unless it leads to a neighbour; links and "
+              "monitors across it fire with `noconnection`, the next message opens it again."},
+     #{key => churn_window_ms, type => milliseconds, default => 30000, read => start,
+       doc => "Accepted for old configurations and without effect: the shuffle period is fixed."},
+     #{key => passive_cleanup_period, type => milliseconds, default => 60000, read => start,
+       doc => "Accepted for old configurations and without effect: every entry has its own time."},
+     #{key => member_skew_ms, type => milliseconds, default => 5000, read => start,
+       doc => "Accepted for old configurations and without effect: liveness does not depend on clocks that agree."}].
 
 -spec check(type(), term()) -> {ok, term()} | error.
 check(port_number, Port) when is_integer(Port), Port >= 0, Port =< 65535 -> {ok, Port};
@@ -62,9 +108,11 @@ check(cookie, Cookie) when is_atom(Cookie), Cookie =/= nocookie -> {ok, Cookie};
 check(boolean, Value) when is_boolean(Value) -> {ok, Value};
 check({one_of, Values}, Value) -> case lists:member(Value, Values) of true -> {ok, Value}; false -> error end;
 check(milliseconds, Ms) when is_integer(Ms), Ms >= 1, Ms =< 16#ffffffff -> {ok, Ms};
+check(count, Count) when is_integer(Count), Count >= 1, Count =< 16#ffff -> {ok, Count};
 check(name_patterns, List) -> each(fun pattern/1, List);
 check(backends, List) -> each(fun backend/1, List);
 check(nodes, List) -> each(fun node_address/1, List);
+check(contacts, List) -> each(fun contact/1, List);
 check(_, _) -> error.
 
 %% What the type accepts, as the end of a sentence that begins with expected.
@@ -76,9 +124,11 @@ describe(cookie) -> "an atom";
 describe(boolean) -> "true or false";
 describe({one_of, Values}) -> lists:flatten(lists:join(" or ", [atom_to_list(Value) || Value <- Values]));
 describe(milliseconds) -> "a positive integer (milliseconds)";
+describe(count) -> "an integer from 1 to 65535";
 describe(name_patterns) -> "a list of atoms name@host, where either part may be *";
 describe(backends) -> "a list of modules or {Module, Args}";
-describe(nodes) -> "a list of {Node, {Host, Port}} or {Node, Host, Port}".
+describe(nodes) -> "a list of {Node, {Host, Port}} or {Node, Host, Port}";
+describe(contacts) -> "a list of Node, {Node, {Host, Port}} or {Host, Port}".
 
 %% A place to dial, as {HostText, Port}; the host may be given as a string, a binary or an IP tuple.
 -spec address(term()) -> {ok, {binary(), inet:port_number()}} | error.
@@ -89,6 +139,21 @@ address({Host, Port}) ->
     end;
 address(_) ->
     error.
+
+%% The three ways to name a node to join.
+-spec contact(term()) -> {ok, contact()} | error.
+contact({Node, {_, _} = Address}) ->
+    node_address({Node, Address});
+contact({_, _} = Address) ->
+    case address(Address) of
+        {ok, Normal} -> {ok, {<<>>, Normal}};
+        error -> error
+    end;
+contact(Node) ->
+    case barrel_p2p_node_name:parse(Node) of
+        {ok, Name, _} -> {ok, {Name, none}};
+        error -> error
+    end.
 
 -spec each(fun((term()) -> {ok, element()} | error), term()) -> {ok, [element()]} | error.
 each(_Check, []) ->

@@ -47,6 +47,12 @@ nodes_have_two_spellings_and_hosts_three_test() ->
     ?assertEqual([{<<"a@h">>, {<<"10.0.0.1">>, 1}}, {<<"a@h">>, {<<"example.com">>, 2}},
                   {<<"b@h">>, {<<"127.0.0.1">>, 3}}, {<<"b@h">>, {<<"::1">>, 4}}], Normal).
 
+contacts_have_three_forms_test() ->
+    Contacts = ['a@h', <<"b@h">>, {'c@h', {"10.0.0.1", 1}}, {"example.com", 2}, {{127, 0, 0, 1}, 3}, {<<"::1">>, 4}],
+    {ok, #{contact_nodes := Normal}} = validate([{contact_nodes, Contacts}]),
+    ?assertEqual([{<<"a@h">>, none}, {<<"b@h">>, none}, {<<"c@h">>, {<<"10.0.0.1">>, 1}}, {<<>>, {<<"example.com">>, 2}},
+                  {<<>>, {<<"127.0.0.1">>, 3}}, {<<>>, {<<"::1">>, 4}}], Normal).
+
 %% Errors: one line that names key, value and what was expected
 
 wrong_values_are_refused_test_() ->
@@ -67,6 +73,11 @@ wrong_values_are_refused_test_() ->
               "configuration key cookie_only_nodes has value a@h: expected a list of atoms name@host, where either part may be *"},
              {{discovery_backends, [{a, b, c}]},
               "configuration key discovery_backends has value [{a,b,c}]: expected a list of modules or {Module, Args}"},
+             {{active_size, 0}, "configuration key active_size has value 0: expected an integer from 1 to 65535"},
+             {{contact_nodes, ['a@h', a]},
+              "configuration key contact_nodes has value [a@h,a]: expected a list of Node, {Node, {Host, Port}} or {Host, Port}"},
+             {{contact_nodes, [{'a@h', 9100}]},
+              "configuration key contact_nodes has value [{a@h,9100}]: expected a list of Node, {Node, {Host, Port}} or {Host, Port}"},
              {{discovery_nodes, [{'a@h', 4433}]},
               "configuration key discovery_nodes has value [{a@h,4433}]: expected a list of {Node, {Host, Port}} or {Node, Host, Port}"}]].
 
