@@ -18,7 +18,11 @@ peer claimed are data from outside: they are printed with every unusual byte mas
                | #{event := values_too_late, keys := [atom(), ...]}
                | #{event := discovery_failed, backend := module(), function := atom(), reason := term()}
                | #{event := identity_rotated, fingerprint := binary(), backup_dir := string()}
-               | #{event := certificate_rotated, backup_dir := string()}.
+               | #{event := certificate_rotated, backup_dir := string()}
+               | #{event := gossip_failed, text := string()}
+               | #{event := join_failed, target := term(), reason := atom()}
+               | #{event := contacts_failed, contacts := pos_integer(), reasons := [atom()]}
+               | #{event := malformed_payload, from := node() | unknown}.
 
 %% A connection that was refused, from (inbound) or to (outbound) Peer, whichever side decided it.
 -spec refused(inbound | outbound, Peer :: map(), Reason :: atom()) -> ok.
@@ -57,7 +61,17 @@ format(#{event := discovery_failed, backend := Backend, function := Function, re
 format(#{event := identity_rotated, fingerprint := Fingerprint, backup_dir := Backup}) ->
     {"barrel_p2p: new identity with fingerprint ~s, the old key pair is in ~ts", [fingerprint(Fingerprint), Backup]};
 format(#{event := certificate_rotated, backup_dir := Backup}) ->
-    {"barrel_p2p: new TLS certificate, the old one is in ~ts", [Backup]}.
+    {"barrel_p2p: new TLS certificate, the old one is in ~ts", [Backup]};
+format(#{event := gossip_failed, text := Text}) ->
+    {"barrel_p2p: this node takes no part in the cluster: ~ts", [Text]};
+format(#{event := join_failed, target := Target, reason := Reason}) ->
+    {Problem, Advice} = barrel_p2p_reason:text(Reason),
+    {"barrel_p2p: could not join ~0tp (~s): ~ts; ~ts", [Target, Reason, Problem, Advice]};
+format(#{event := contacts_failed, contacts := Count, reasons := Reasons}) ->
+    {"barrel_p2p: none of the ~b addresses of contact_nodes let this node in (~ts); it goes on trying",
+     [Count, lists:join(", ", [atom_to_list(Reason) || Reason <- Reasons])]};
+format(#{event := malformed_payload, from := From}) ->
+    {"barrel_p2p: a gossip payload of ~0tp is not what this version sends and was dropped (further ones are not logged)", [From]}.
 
 %% How a fingerprint is written in texts: lower-case hexadecimal.
 -spec fingerprint(binary()) -> binary().

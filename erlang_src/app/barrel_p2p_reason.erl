@@ -8,7 +8,7 @@ refusals, as the name of the QUIC close code. The texts stand here and nowhere e
 """.
 
 -export([text/1, codes/0]).
--export_type([refusal/0, failure/0, start/0, disk/0, code/0]).
+-export_type([refusal/0, failure/0, membership/0, start/0, disk/0, code/0]).
 
 %% Sent to the peer as a close code.
 -type refusal() :: shutdown | idle | duplicate | superseded | halted | protocol_error | unsupported_version | invalid_name | bad_signature
@@ -16,13 +16,15 @@ refusals, as the name of the QUIC close code. The texts stand here and nowhere e
                  | hello_too_large | overloaded | stale_incarnation | internal_error | unknown_close_code.
 %% Found out on this side alone.
 -type failure() :: refused | unreachable | dial_timeout | link_timeout | no_address | connection_closed | stopped.
+%% Why a join failed, beside the two above, or why a node takes no part in a cluster.
+-type membership() :: cannot_join_self | not_distributed | timeout | busy | no_name | already_started | invalid_option.
 %% Keeps the node from starting.
 -type start() :: invalid_config | nif_load_failed | not_started | port_in_use | port_forbidden | bind_failed | thread_failed.
 %% The same, or an operation on files that was not done.
 -type disk() :: key_pair_mismatch | key_file_corrupt | key_file_incomplete | key_write_failed | pin_file_corrupt | pin_write_failed
               | certificate_corrupt | certificate_failed | certificate_write_failed | backup_failed | dir_unwritable | file_unreadable
               | file_write_failed | random_failed.
--type code() :: refusal() | failure() | start() | disk().
+-type code() :: refusal() | failure() | membership() | start() | disk().
 -type words() :: [1..255, ...].
 -type row() :: {code(), Problem :: words(), Advice :: words()}.
 
@@ -40,7 +42,7 @@ codes() ->
 
 -spec table() -> [row(), ...].
 table() ->
-    refusals() ++ failures() ++ start() ++ disk().
+    refusals() ++ failures() ++ membership() ++ start() ++ disk().
 
 -spec refusals() -> [{refusal(), words(), words()}, ...].
 refusals() ->
@@ -78,6 +80,16 @@ failures() ->
      {no_address, "no discovery backend knows an address", "check discovery_backends, discovery_nodes and discovery_dir"},
      {connection_closed, "the peer closed the connection in an orderly way", "connect again"},
      {stopped, "the distribution of this node was stopped", "start it with net_kernel:start/2"}].
+
+-spec membership() -> [{membership(), words(), words()}, ...].
+membership() ->
+    [{cannot_join_self, "the node to join is this node", "name another one"},
+     {not_distributed, "this node has no distribution that listens over barrel_p2p", "start it with a name and -proto_dist barrel_p2p"},
+     {timeout, "the node was reached but let nobody in within the time given", "try again, or join through another node"},
+     {busy, "too much waits to be done", "try again later"},
+     {no_name, "this node has no name yet", "start it with a fixed name"},
+     {already_started, "gossip runs already", "please report it"},
+     {invalid_option, "an option has a value that the native core does not take", "correct the configuration"}].
 
 -spec start() -> [{start(), words(), words()}, ...].
 start() ->
