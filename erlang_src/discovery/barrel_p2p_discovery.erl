@@ -6,6 +6,9 @@ From a node name to addresses, without EPMD: the behaviour of a backend and the 
 The chain asks the backends of `discovery_backends` in their order; the first that knows the node answers. A backend that crashes or answers
 nonsense is logged once and skipped, it never breaks a connection attempt that another backend could serve.
 
+The directory of the cluster needs no configuration and is always asked: it tells where a member listens, so that one seed address is enough to
+reach all of them.
+
 Writing a backend: all callbacks are optional. An entry is a module or `{Module, Args}`; `init/1` gets the Args (an empty map when there are
 none) and returns the state that `register/3` is given and replaces; without `init/1` the state is Args itself. `init/1` may run more than once.
 Callbacks run in the process that wants the answer, often the one that sets up a connection, and must not block for long. A node is an atom,
@@ -37,18 +40,21 @@ runs already, in a process of their own.
 
 -define(OWN, [barrel_p2p_discovery_static, barrel_p2p_discovery_file, barrel_p2p_discovery_dns]).
 
-%% Every address that the first backend which knows the node has for it, in the order in which to try them.
+%% Every address that the directory and the first backend which knows the node have for it, in the order in which to try them.
 -spec addresses(node_name()) -> {ok, [{Host :: binary(), inet:port_number()}, ...]} | {error, not_found}.
 addresses(Node) ->
     case barrel_p2p_node_name:parse(Node) of
-        {ok, _, Host} -> first_answer(backends(), Node, binary_to_list(Host));
+        {ok, Name, Host} -> answer_of(barrel_p2p_gossip:addresses(Name), Node, binary_to_list(Host));
         error -> {error, not_found}
     end.
 
-%% Whether a backend has the node at hand. Never asks the network.
+%% Whether the directory or a backend has the node at hand. Never asks the network.
 -spec knows(node_name()) -> boolean().
 knows(Node) ->
-    lists:any(fun(Backend) -> ask(Backend, knows, 1, fun(Module, _) -> Module:knows(Node) =:= true end) =:= true end, usable(backends())).
+    case barrel_p2p_node_name:parse(Node) of
+        {ok, Name, _} -> barrel_p2p_gossip:addresses(Name) =/= unknown orelse at_hand(usable(backends()), Node) =/= [];
+        error -> false
+    end.
 
 %% Tells every backend that this node listens on Port. May be repeated. Inside net_kernel the foreign backends are told in the background,
 %% and only if the application runs: it calls this again when it starts.
@@ -112,6 +118,29 @@ usable(Backends) ->
         true -> [Backend || {Module, _} = Backend <- Backends, lists:member(Module, ?OWN)];
         false -> Backends
     end.
+
+%% Somebody has spoken with a living member where the directory says; what else is at hand may be the only address that works from here, as
+%% behind a forwarded port. A member that is gone may be back elsewhere.
+-spec answer_of({alive | gone, [{binary(), inet:port_number()}, ...]} | unknown, node_name(), string()) ->
+          {ok, [{binary(), inet:port_number()}, ...]} | {error, not_found}.
+answer_of(unknown, Node, Host) ->
+    first_answer(backends(), Node, Host);
+answer_of({alive, Learned}, Node, Host) ->
+    followed_by(Learned, first_answer(at_hand(backends(), Node), Node, Host));
+answer_of({gone, Learned}, Node, Host) ->
+    case first_answer(backends(), Node, Host) of
+        {ok, Configured} -> followed_by(Configured, {ok, Learned});
+        {error, not_found} -> {ok, Learned}
+    end.
+
+-spec followed_by([{binary(), inet:port_number()}, ...], {ok, [{binary(), inet:port_number()}, ...]} | {error, not_found}) ->
+          {ok, [{binary(), inet:port_number()}, ...]}.
+followed_by(First, {ok, Then}) -> {ok, First ++ (Then -- First)};
+followed_by(First, {error, not_found}) -> {ok, First}.
+
+-spec at_hand([backend()], node_name()) -> [backend()].
+at_hand(Backends, Node) ->
+    [Backend || Backend <- Backends, ask(Backend, knows, 1, fun(Module, _) -> Module:knows(Node) end) =:= true].
 
 -spec first_answer([backend()], node_name(), string()) -> {ok, [{binary(), inet:port_number()}, ...]} | {error, not_found}.
 first_answer([], _Node, _Host) ->
