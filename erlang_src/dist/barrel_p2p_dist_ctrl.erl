@@ -12,6 +12,7 @@ to be stopped by `net_kernel`, and an exit at that moment would turn a connect t
 
 -export([connect/2, accept/3]).
 -export([send/2, recv/3, getll/1, tick/1, getstat/1, peer/1, handshake_complete/3]).
+-export([activity/1]).
 -export_type([socket/0]).
 
 -record(socket, {controller :: pid(), input :: pid(), channel :: barrel_p2p_nif:channel(), peer :: map()}).
@@ -24,6 +25,9 @@ to be stopped by `net_kernel`, and an exit at that moment would turn a connect t
 
 %% net_kernel answers an accepted channel at once unless it is busy with something else.
 -define(ACCEPT_MS, 10000).
+
+%% Where a controller keeps its channel for those who ask about it from outside: it may be busy for long, its dictionary answers always.
+-define(CHANNEL, {?MODULE, channel}).
 
 %% Dials Node and opens a channel. The caller becomes the supervisor of the controller.
 -spec connect(node(), non_neg_integer()) -> {ok, socket()} | {error, atom()}.
@@ -80,6 +84,19 @@ peer(#socket{peer = Peer}) ->
 handshake_complete(#socket{controller = Controller}, _Node, DHandle) ->
     Controller ! {handshake_complete, DHandle},
     ok.
+
+%% Signals received and sent so far, ticks not counted, of the channel of this controller; not_ours for one of another carrier.
+-spec activity(Controller :: pid()) -> {ok, {Received :: non_neg_integer(), Sent :: non_neg_integer()}} | {error, not_ours}.
+activity(Controller) ->
+    case process_info(Controller, dictionary) of
+        {dictionary, Entries} ->
+            case lists:keyfind(?CHANNEL, 1, Entries) of
+                {_, Channel} -> {ok, barrel_p2p_nif:channel_activity(Channel)};
+                false -> {error, not_ours}
+            end;
+        undefined ->
+            {error, not_ours}
+    end.
 
 -spec own_name() -> binary().
 own_name() ->
@@ -151,6 +168,7 @@ handshake(#socket{input = Input, channel = Channel} = Socket, Supervisor) ->
             %% At normal priority a sender of large terms fills the emulator's queue again before a small sender that waits with it gets its turn:
             %% measured, the small one then waits for seconds. Work comes only from senders and ends at the queue's bound, so nobody starves.
             process_flag(priority, high),
+            _ = put(?CHANNEL, Channel),
             ok = erlang:dist_ctrl_input_handler(DHandle, Input),
             _ = erlang:dist_ctrl_set_opt(DHandle, get_size, true),
             ok = barrel_p2p_dist_input:go(Input, DHandle, Channel),
