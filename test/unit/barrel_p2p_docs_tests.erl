@@ -6,7 +6,7 @@ The documents name only what exists: links lead somewhere, functions are exporte
 -include_lib("eunit/include/eunit.hrl").
 
 %% The modules whose functions a user may call; docs/reference/api.md lists all of them.
--define(PUBLIC, [barrel_p2p, barrel_p2p_dist_auth, barrel_p2p_dist_keys, barrel_p2p_rotate]).
+-define(PUBLIC, [barrel_p2p, barrel_p2p_dist_auth, barrel_p2p_dist_keys, barrel_p2p_hlc, barrel_p2p_metrics, barrel_p2p_rotate]).
 
 links_lead_somewhere_test() ->
     ?assertEqual([], [{Page, Link} || Page <- pages(), Link <- links(Page), not leads_somewhere(Page, Link)]).
