@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Hearing claims: which are believed, and what follows.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use barrel_p2p_base::limits::MAX_MEMBERS;
+
+use super::record::{is_live, Record};
+use super::state::send;
+use super::{Directory, Message};
+use crate::contact::Contact;
+use crate::hlc::DEFAULT_MAX_SKEW_MS;
+use crate::machine::{Event, MemberState, Now, Output, Outputs};
+
+/// How this node came to know.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source<'a> {
+    /// The member itself is at the other end of a link. It tells the others itself.
+    Link,
+    /// This node found out, or decided.
+    Own,
+    /// As news, from this peer.
+    Rumour(&'a Arc<Contact>),
+    /// By comparison with this peer.
+    Comparison(&'a Arc<Contact>),
+}
+
+/// Does the one who made a claim about this node know less than it should?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    Behind,
+    Fine,
+}
+
+impl Directory {
+    pub(super) fn on_rumours(&mut self, now: Now, from: &Arc<Contact>, records: Vec<Record>, out: &mut Outputs) {
+        let mut sender = Sender::Fine;
+        for record in records {
+            if self.learn(now, record, Source::Rumour(from), out) == Sender::Behind {
+                sender = Sender::Behind;
+            }
+        }
+        self.teach(sender, from, out);
+    }
+
+    /// Somebody claims this.
+    pub(super) fn learn(&mut self, now: Now, mut record: Record, source: Source<'_>, out: &mut Outputs) -> Sender {
+        if record.contact.name == self.own.contact.name {
+            return self.hear_of_self(now, &record);
+        }
+        // A clock within the allowed skew may have started such a life; any other makes a life that no restart of the
+        // member could ever supersede.
+        if record.contact.incarnation.started_ms > now.wall_ms.saturating_add(DEFAULT_MAX_SKEW_MS) {
+            self.stats.refused_future += 1;
+            return Sender::Fine;
+        }
+        match self.table.record(&record.contact.name) {
+            Some(known) => {
+                // Hearsay: the member gets its time to refute from here, too.
+                if record.state == MemberState::Down && known.state != MemberState::Down {
+                    record.state = MemberState::Suspect;
+                }
+                if record.supersedes(&known) {
+                    self.believe(now, &record, Some(&known), source, out);
+                }
+            }
+            // Nobody needs to know a stranger that is gone.
+            None if is_live(record.state) => {
+                if self.table.len() >= MAX_MEMBERS {
+                    self.stats.refused_full += 1;
+                } else {
+                    self.believe(now, &record, None, source, out);
+                }
+            }
+            None => {}
+        }
+        Sender::Fine
+    }
+
+    /// Replaces what is known by a record that supersedes it.
+    pub(super) fn believe(
+        &mut self,
+        now: Now,
+        record: &Record,
+        known: Option<&Record>,
+        source: Source<'_>,
+        out: &mut Outputs,
+    ) {
+        let name = &record.contact.name;
+        self.table.set(now.mono, record);
+        let was_live = known.is_some_and(|known| is_live(known.state));
+        let new_life = known.is_some_and(|known| known.contact.incarnation != record.contact.incarnation);
+        let live = is_live(record.state);
+        if was_live && (new_life || !live) {
+            let state = if live { MemberState::Down } else { record.state };
+            out.push(Output::Event(Event::MemberDown(name.clone(), state)));
+        }
+        if live && (new_life || !was_live) {
+            out.push(Output::Event(Event::MemberUp(Arc::clone(&record.contact))));
+        }
+        if record.state == MemberState::Suspect {
+            // Only a later version of a suspicion is a new one.
+            self.suspects.set(name, now.mono + self.health.stretch(self.config.suspicion));
+        } else {
+            self.suspects.cancel(name);
+        }
+        if live {
+            self.departed.cancel(name);
+        } else {
+            self.bury(now, name);
+        }
+        let trouble = |state| matches!(state, MemberState::Suspect | MemberState::Down);
+        let urgent = record.state != MemberState::Alive || known.is_some_and(|known| trouble(known.state));
+        match source {
+            Source::Link => {}
+            Source::Own => self.spread(now, name, urgent, None),
+            Source::Rumour(from) => self.spread(now, name, urgent, Some(&from.name)),
+            Source::Comparison(from) => {
+                if known.is_some() || self.reconcile.may_tell_news() {
+                    self.spread(now, name, urgent, Some(&from.name));
+                }
+            }
+        }
+    }
+
+    /// The peer at the other end of a link has shown that it lives.
+    pub(super) fn heard(&mut self, now: Now, from: &Arc<Contact>, out: &mut Outputs) {
+        let known = self.table.record(&from.name);
+        match known.as_ref().map(|known| known.contact.incarnation.cmp(&from.incarnation)) {
+            Some(Ordering::Equal) => self.table.renew(now.mono, &from.name, 0),
+            Some(Ordering::Greater) => {}
+            None if self.table.len() >= MAX_MEMBERS => self.stats.refused_full += 1,
+            None | Some(Ordering::Less) => {
+                // Version zero: anything that the member says itself counts more.
+                let record = Record { contact: Arc::clone(from), version: 0, state: MemberState::Alive };
+                self.believe(now, &record, known.as_ref(), Source::Link, out);
+            }
+        }
+        self.probe_answered(now, from);
+    }
+
+    /// Tells a peer that it is not held to be alive, so that it can refute.
+    pub(super) fn correct(&self, peer: &Arc<Contact>, out: &mut Outputs) {
+        if let Some(record) = self.table.record(&peer.name) {
+            if record.state != MemberState::Alive && record.contact.incarnation == peer.incarnation {
+                send(peer, Message::Rumours { records: vec![record], beats: Vec::new() }, out);
+            }
+        }
+    }
+
+    /// Tells this node's own record to a peer that does not have it.
+    pub(super) fn teach(&self, sender: Sender, peer: &Arc<Contact>, out: &mut Outputs) {
+        if sender == Sender::Behind {
+            self.tell_own_record(peer, out);
+        }
+    }
+
+    pub(super) fn tell_own_record(&self, peer: &Arc<Contact>, out: &mut Outputs) {
+        send(peer, Message::Rumours { records: vec![self.own.clone()], beats: Vec::new() }, out);
+    }
+
+    /// Speaks about this node: with the version after its own and after `refuted`, which somebody claimed.
+    pub(super) fn speak(&mut self, now: Now, refuted: u32, state: MemberState) {
+        self.own.version = self.own.version.max(refuted).saturating_add(1);
+        self.own.state = state;
+        self.table.set(now.mono, &self.own);
+        let me = self.own.contact.name.clone();
+        self.spread(now, &me, true, None);
+    }
+
+    fn hear_of_self(&mut self, now: Now, claim: &Record) -> Sender {
+        let own = &self.own;
+        match claim.contact.incarnation.cmp(&own.contact.incarnation) {
+            Ordering::Greater => {
+                self.stats.impostors += 1;
+                return Sender::Fine;
+            }
+            Ordering::Less => return Sender::Behind,
+            Ordering::Equal => {}
+        }
+        match (claim.version, claim.state).cmp(&(own.version, own.state)) {
+            Ordering::Less => Sender::Behind,
+            Ordering::Equal => Sender::Fine,
+            Ordering::Greater => {
+                if own.state == MemberState::Alive {
+                    self.stats.refuted += 1;
+                    self.health.worsen();
+                    self.speak(now, claim.version, MemberState::Alive);
+                }
+                Sender::Behind
+            }
+        }
+    }
+}

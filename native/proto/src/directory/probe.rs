@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Asking members that are no neighbours (SWIM section 3.1): whether they live, and whether those that are down came
+//! back.
+//!
+//! Keeps: a node sends about one probe per period for each purpose, whatever the size of the cluster, and all nodes
+//! together send a member that is down a few, whatever their number. A probe that is not answered makes a suspect.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use barrel_p2p_base::{NodeName, Time};
+
+use super::deadlines::Deadlines;
+use super::learn::{Sender, Source};
+use super::record::Record;
+use super::state::send;
+use super::{Directory, Message};
+use crate::contact::Contact;
+use crate::machine::{MemberState, Now, Outputs};
+
+/// Probes that wait for an answer.
+#[derive(Debug, Default)]
+pub(super) struct Probes {
+    purposes: BTreeMap<NodeName, Purpose>,
+    deadlines: Deadlines,
+    /// A member of what seems to be another overlay.
+    bridge: Option<Arc<Contact>>,
+    /// Before that, no other one is offered.
+    next_bridge: Time,
+}
+
+/// Why a member is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It is down. Its answer shows that there are two clusters where there was one.
+    Heal,
+    /// No beat of it came for long. Its answer shows that rumours do not find their way.
+    Lease,
+    /// It is its turn.
+    Sample,
+    /// So that it refutes.
+    Suspicion,
+}
+
+impl Probes {
+    pub(super) fn cancel(&mut self, name: &NodeName) -> Option<Purpose> {
+        self.deadlines.cancel(name);
+        self.purposes.remove(name)
+    }
+
+    pub(super) fn next(&self) -> Option<Time> {
+        self.deadlines.next()
+    }
+
+    pub(super) fn postpone(&mut self, earliest: Time) {
+        self.deadlines.postpone(earliest);
+    }
+}
+
+impl Directory {
+    /// A member that answers, although everything looks as if it were in another overlay: to be joined.
+    pub fn take_bridge(&mut self) -> Option<Arc<Contact>> {
+        self.probes.bridge.take()
+    }
+
+    /// Every [`Config::probe_period`](super::Config::probe_period).
+    pub(super) fn probe_round(&mut self, now: Now, out: &mut Outputs) {
+        let others = self.table.iter().filter(|(contact, entry)| {
+            entry.state == MemberState::Alive
+                && contact.name != self.own.contact.name
+                && !self.neighbours.contains_key(&contact.name)
+        });
+        let others: Vec<_> = others.map(|(contact, _)| &contact.name).collect();
+        let sample = self.random.pick(&others).map(|name| NodeName::clone(name));
+        // If all do so, each member that is down is tried about HEALERS times in a period.
+        let down: Vec<_> = self.table.iter().filter(|(_, entry)| entry.state == MemberState::Down).collect();
+        let tries = self.random.below(self.table.live()) < down.len() * HEALERS;
+        let lost = self.random.pick(&down).filter(|_| tries).map(|(contact, _)| contact.name.clone());
+        if let Some(name) = sample {
+            self.probe(now, &name, Purpose::Sample, out);
+        }
+        if let Some(name) = lost {
+            self.probe(now, &name, Purpose::Heal, out);
+        }
+    }
+
+    /// Asks a member, by telling it what is believed about it.
+    pub(super) fn probe(&mut self, now: Now, name: &NodeName, purpose: Purpose, out: &mut Outputs) {
+        let Some(record) = self.table.record(name) else { return };
+        self.probes.purposes.insert(name.clone(), purpose);
+        self.probes.deadlines.set(name, now.mono + self.health.stretch(self.config.probe_timeout));
+        let to = Arc::clone(&record.contact);
+        send(&to, Message::Probe(record), out);
+    }
+
+    pub(super) fn on_probe(&mut self, now: Now, from: &Arc<Contact>, record: Record, out: &mut Outputs) {
+        self.learn(now, record, Source::Rumour(from), out);
+        self.teach(Sender::Behind, from, out);
+    }
+
+    pub(super) fn probe_answered(&mut self, now: Now, from: &Arc<Contact>) {
+        let bridges = match self.probes.cancel(&from.name) {
+            Some(Purpose::Heal) => true,
+            Some(Purpose::Lease) => !self.neighbours.is_empty() && !self.neighbours.contains_key(&from.name),
+            Some(Purpose::Sample | Purpose::Suspicion) | None => false,
+        };
+        if bridges && now.mono >= self.probes.next_bridge {
+            self.probes.next_bridge = now.mono + self.config.probe_period / 2;
+            self.probes.bridge = Some(Arc::clone(from));
+        }
+    }
+
+    pub(super) fn expire_probes(&mut self, now: Now, out: &mut Outputs) {
+        while let Some(name) = self.probes.deadlines.take_due(now.mono) {
+            match self.probes.purposes.remove(&name) {
+                Some(Purpose::Lease | Purpose::Sample) => self.suspect(now, &name, out),
+                Some(Purpose::Heal | Purpose::Suspicion) | None => {}
+            }
+        }
+    }
+}
+
+/// Attempts per period at each member that is down, by all others together. Three of them find a half that came back
+/// within a period even if two fail.
+const HEALERS: usize = 3;

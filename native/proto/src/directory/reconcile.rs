@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Repair of what rumours missed: digests find a difference, summaries find where, records end it.
+//!
+//! ```text
+//!   A -- Digest --> B        every period; they differ twice in a row, or A is a new neighbour
+//!   A <- Summary -- B        a hash for each bucket
+//!   A -- Want ----> B        these differ
+//!   A -- Records -> B        what A has there, live or gone
+//!   A <- Records -- B        what B has there
+//! ```
+//!
+//! Keeps: cost follows the difference, not the size. A node runs one exchange of its own at a time, and serves a
+//! bounded number of records per round to all others together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use barrel_p2p_base::limits::MAX_RECORDS;
+use barrel_p2p_base::{NodeName, Time};
+
+use super::fingerprint::{bucket, BUCKETS};
+use super::learn::{Sender, Source};
+use super::message::Buckets;
+use super::record::Record;
+use super::state::send;
+use super::{Directory, Message};
+use crate::contact::Contact;
+use crate::machine::{Now, Outputs};
+
+#[derive(Debug, Default)]
+pub(super) struct Reconcile {
+    exchange: Option<Exchange>,
+    /// Records sent in this round.
+    served: usize,
+    /// Strangers that this node may still tell its neighbours about.
+    news: usize,
+}
+
+/// An exchange that this node has begun.
+#[derive(Debug)]
+struct Exchange {
+    with: NodeName,
+    /// Has the other one said what it wants?
+    wanted: bool,
+    until: Time,
+}
+
+impl Reconcile {
+    /// Ends the exchange with this peer, if there is one.
+    pub(super) fn end(&mut self, with: &NodeName) {
+        if self.is_with(with) {
+            self.exchange = None;
+        }
+    }
+
+    pub(super) fn round(&mut self) {
+        self.served = 0;
+    }
+
+    /// May a stranger learnt by comparison be passed on? As many as this node knew members before: so a joiner does not
+    /// tell everybody what everybody knows, and two clusters that meet do tell each other.
+    pub(super) fn may_tell_news(&mut self) -> bool {
+        let may = self.news > 0;
+        self.news = self.news.saturating_sub(1);
+        may
+    }
+
+    fn is_with(&self, name: &NodeName) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.with == *name)
+    }
+}
+
+impl Directory {
+    pub(super) fn digest(&self, now: Now) -> Message {
+        Message::Digest { fingerprint: self.fingerprint(), stamp: self.clock.now(now.wall_ms) }
+    }
+
+    pub(super) fn on_digest(&mut self, now: Now, from: &Arc<Contact>, fingerprint: u64, out: &mut Outputs) {
+        let differs = fingerprint != self.fingerprint();
+        let Some(neighbour) = self.neighbours.get_mut(&from.name) else { return };
+        let lasting = differs && neighbour.differed;
+        neighbour.differed = differs;
+        let busy = self.reconcile.exchange.as_ref().is_some_and(|exchange| exchange.until > now.mono);
+        if lasting && !busy {
+            self.stats.reconciled += 1;
+            self.reconcile.news = self.table.len();
+            let until = now.mono + EXCHANGE_TIMEOUT;
+            self.reconcile.exchange = Some(Exchange { with: from.name.clone(), wanted: false, until });
+            send(from, Message::Summary(self.table.fingerprint().summary()), out);
+        }
+    }
+
+    pub(super) fn on_summary(&mut self, _now: Now, from: &Arc<Contact>, theirs: &[u32; BUCKETS], out: &mut Outputs) {
+        if self.reconcile.is_with(&from.name) {
+            // Both began at once: the smaller name goes on.
+            if self.own.contact.name < from.name {
+                return;
+            }
+            self.reconcile.exchange = None;
+        }
+        if !self.may_serve() {
+            return;
+        }
+        let differing = Buckets::differing(&self.table.fingerprint().summary(), theirs);
+        self.reconcile.news = self.table.len();
+        // First what is wanted: the other side then sends what it had before it learns what is here.
+        send(from, Message::Want(differing), out);
+        self.serve(from, differing, out);
+    }
+
+    pub(super) fn on_want(&mut self, _now: Now, from: &Arc<Contact>, wanted: Buckets, out: &mut Outputs) {
+        match &mut self.reconcile.exchange {
+            Some(exchange) if exchange.with == from.name && !exchange.wanted => exchange.wanted = true,
+            // Unasked: a small message must not get a large answer.
+            Some(_) | None => {
+                self.stats.refused_requests += 1;
+                return;
+            }
+        }
+        self.serve(from, wanted, out);
+    }
+
+    pub(super) fn on_records(
+        &mut self,
+        now: Now,
+        from: &Arc<Contact>,
+        records: Vec<Record>,
+        last: bool,
+        out: &mut Outputs,
+    ) {
+        let mut sender = Sender::Fine;
+        for record in records {
+            if self.learn(now, record, Source::Comparison(from), out) == Sender::Behind {
+                sender = Sender::Behind;
+            }
+        }
+        self.teach(sender, from, out);
+        if last {
+            self.reconcile.end(&from.name);
+        }
+    }
+
+    fn may_serve(&mut self) -> bool {
+        let may = self.reconcile.served < SERVED_RECORDS;
+        if !may {
+            self.stats.refused_requests += 1;
+        }
+        may
+    }
+
+    fn serve(&mut self, to: &Arc<Contact>, buckets: Buckets, out: &mut Outputs) {
+        let records: Vec<Record> =
+            self.table.records().filter(|record| buckets.contains(bucket(&record.contact))).collect();
+        self.reconcile.served += records.len();
+        let mut chunks = records.chunks(MAX_RECORDS).peekable();
+        if chunks.peek().is_none() {
+            send(to, Message::Records { records: Vec::new(), last: true }, out);
+        }
+        while let Some(chunk) = chunks.next() {
+            send(to, Message::Records { records: chunk.to_vec(), last: chunks.peek().is_none() }, out);
+        }
+    }
+}
+
+/// After this an exchange that did not end is given up. It crosses the link twice and may bring megabytes.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Records (count) that a round of two seconds may serve before further requests are refused: two directories of 10,000
+/// members, some 2 MB. Who is refused asks again, or asks another neighbour.
+const SERVED_RECORDS: usize = 20_000;

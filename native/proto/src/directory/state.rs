@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The directory as one node has it, and what happens to it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use barrel_p2p_base::{NodeName, Random, Time};
+
+use super::deadlines::Deadlines;
+use super::health::Health;
+use super::lease::Lease;
+use super::probe::Probes;
+use super::reconcile::Reconcile;
+use super::record::{is_live, Record};
+use super::rumours::Rumours;
+use super::table::Table;
+use super::{Config, Message, Stats};
+use crate::contact::Contact;
+use crate::hlc::Clock;
+use crate::machine::{MemberState, Now, Output, Outputs};
+use crate::message;
+use crate::timers::Timers;
+
+/// Every member and its state.
+#[derive(Debug)]
+pub struct Directory {
+    pub(super) config: Config,
+    /// What this node says about itself; the table has it too.
+    pub(super) own: Record,
+    pub(super) clock: Arc<Clock>,
+    pub(super) random: Random,
+    pub(super) table: Table,
+    pub(super) neighbours: BTreeMap<NodeName, Neighbour>,
+    pub(super) rumours: Rumours,
+    pub(super) reconcile: Reconcile,
+    /// Suspects, by the end of their time.
+    pub(super) suspects: Deadlines,
+    /// Members that are down or have left, by the moment they are forgotten.
+    pub(super) departed: Deadlines,
+    pub(super) probes: Probes,
+    pub(super) lease: Lease,
+    pub(super) health: Health,
+    pub(super) timers: Timers<3>,
+    pub(super) stats: Stats,
+}
+
+/// A peer with whom digests are compared.
+#[derive(Debug)]
+pub(super) struct Neighbour {
+    pub(super) contact: Arc<Contact>,
+    /// Did its last digest differ? A difference counts if the next one differs too; until then rumours are on their
+    /// way. True at the start: a new neighbour that differs is asked at once.
+    pub(super) differed: bool,
+}
+
+impl Directory {
+    /// A directory that knows this node and nobody else.
+    pub fn new(config: Config, me: Arc<Contact>, clock: Arc<Clock>, seed: u64, now: Now) -> Self {
+        let mut table = Table::new();
+        let own = Record { contact: me, version: 1, state: MemberState::Alive };
+        table.set(now.mono, &own);
+        let mut directory = Self {
+            config,
+            own,
+            clock,
+            random: Random::new(seed),
+            table,
+            neighbours: BTreeMap::new(),
+            rumours: Rumours::default(),
+            reconcile: Reconcile::default(),
+            suspects: Deadlines::default(),
+            departed: Deadlines::default(),
+            probes: Probes::default(),
+            lease: Lease::default(),
+            health: Health::default(),
+            timers: Timers::new(),
+            stats: Stats::default(),
+        };
+        directory.start_rounds(now);
+        directory
+    }
+
+    /// The overlay has a new neighbour.
+    pub fn neighbour_up(&mut self, now: Now, contact: &Arc<Contact>, out: &mut Outputs) {
+        let neighbour = Neighbour { contact: Arc::clone(contact), differed: true };
+        self.neighbours.insert(contact.name.clone(), neighbour);
+        self.heard(now, contact, out);
+        self.tell_own_record(contact, out);
+        let digest = self.digest(now);
+        send(contact, digest, out);
+    }
+
+    /// The overlay has a neighbour less.
+    pub fn neighbour_down(&mut self, name: &NodeName) {
+        self.neighbours.remove(name);
+        self.reconcile.end(name);
+    }
+
+    /// A message came in on a link whose hello has proved the sender.
+    pub fn on_message(&mut self, now: Now, from: &Arc<Contact>, message: Message, out: &mut Outputs) {
+        self.heard(now, from, out);
+        match message {
+            Message::Digest { fingerprint, stamp } => {
+                if self.clock.update(stamp, now.wall_ms).is_err() {
+                    self.stats.refused_stamps += 1;
+                }
+                self.on_digest(now, from, fingerprint, out);
+            }
+            Message::Probe(record) => self.on_probe(now, from, record, out),
+            Message::Records { records, last } => self.on_records(now, from, records, last, out),
+            Message::Rumours { records, beats } => {
+                self.on_rumours(now, from, records, out);
+                self.on_beats(now, from, beats);
+            }
+            Message::Summary(buckets) => self.on_summary(now, from, &buckets, out),
+            Message::Want(buckets) => self.on_want(now, from, buckets, out),
+        }
+        self.correct(from, out);
+    }
+
+    /// Joins again after [`Directory::leave`]; nothing otherwise.
+    pub fn join(&mut self, now: Now) {
+        if self.has_left() {
+            self.speak(now, 0, MemberState::Alive);
+            self.start_rounds(now);
+        }
+    }
+
+    /// Tells the neighbours that this node leaves, and forgets everybody else.
+    pub fn leave(&mut self, now: Now, out: &mut Outputs) {
+        self.speak(now, 0, MemberState::Left);
+        for neighbour in self.neighbours.values() {
+            self.tell_own_record(&neighbour.contact, out);
+        }
+        self.table = Table::new();
+        self.table.set(now.mono, &self.own);
+        self.neighbours.clear();
+        self.rumours = Rumours::default();
+        self.reconcile = Reconcile::default();
+        self.suspects.clear();
+        self.departed.clear();
+        self.probes = Probes::default();
+        self.lease = Lease::default();
+        self.timers = Timers::new();
+    }
+
+    /// This node is reached elsewhere from now on.
+    pub fn moved(&mut self, now: Now, addresses: Box<[SocketAddr]>) {
+        self.own.contact = Arc::new(Contact { addresses, ..Contact::clone(&self.own.contact) });
+        if !self.has_left() {
+            self.speak(now, 0, MemberState::Alive);
+        }
+    }
+
+    /// Does what is due, except for [`Directory::flush`].
+    pub fn handle_timeout(&mut self, now: Now, out: &mut Outputs) {
+        if let Some(due) = self.next_timeout() {
+            if self.health.was_stalled(now.mono - due) {
+                self.grant_time(now.mono);
+            }
+        }
+        if self.timers.take_due(ROUND, now.mono) {
+            self.timers.set(ROUND, now.mono + self.random.jitter(self.config.digest_period));
+            self.round(now, out);
+        }
+        if self.timers.take_due(PROBE, now.mono) {
+            self.timers.set(PROBE, now.mono + self.random.jitter(self.config.probe_period));
+            self.health.recover();
+            self.probe_round(now, out);
+        }
+        self.expire_probes(now, out);
+        self.expire_suspects(now, out);
+        while let Some(name) = self.departed.take_due(now.mono) {
+            self.table.take(&name);
+        }
+    }
+
+    /// When to be woken next.
+    pub fn next_timeout(&self) -> Option<Time> {
+        let deadlines = [self.timers.next(), self.suspects.next(), self.departed.next(), self.probes.next()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// What is believed about a member, this node included.
+    pub fn member(&self, name: &NodeName) -> Option<(&Arc<Contact>, MemberState)> {
+        self.table.get(name).map(|(contact, entry)| (contact, entry.state))
+    }
+
+    /// Everybody known, those that are gone and this node included, in the order of names.
+    pub fn members(&self) -> impl Iterator<Item = (&Arc<Contact>, MemberState)> {
+        self.table.iter().map(|(contact, entry)| (contact, entry.state))
+    }
+
+    /// How many members are alive or suspect, this node included.
+    pub fn live(&self) -> usize {
+        self.table.live()
+    }
+
+    /// How many members are suspect.
+    pub fn suspects(&self) -> usize {
+        self.suspects.len()
+    }
+
+    /// How many members are down or have left.
+    pub fn departed(&self) -> usize {
+        self.departed.len()
+    }
+
+    /// Eight bytes that are equal where the same members are live.
+    pub fn fingerprint(&self) -> u64 {
+        self.table.fingerprint().whole()
+    }
+
+    /// Counters since the start.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Some live members that are no neighbours, for an overlay that knows nobody to ask.
+    pub fn suggest(&mut self, count: usize) -> Vec<Arc<Contact>> {
+        let others = self.table.iter().filter(|(contact, entry)| {
+            is_live(entry.state)
+                && contact.name != self.own.contact.name
+                && !self.neighbours.contains_key(&contact.name)
+        });
+        let mut others: Vec<_> = others.map(|(contact, _)| contact).collect();
+        self.random.sample(&mut others, count).iter().map(|contact| Arc::clone(contact)).collect()
+    }
+
+    /// Every [`Config::digest_period`]: compares with the neighbours and looks after the leases.
+    fn round(&mut self, now: Now, out: &mut Outputs) {
+        let digest = self.digest(now);
+        for neighbour in self.neighbours.values() {
+            send(&neighbour.contact, digest.clone(), out);
+        }
+        self.reconcile.round();
+        self.renew_lease(now);
+        self.check_leases(now, out);
+    }
+
+    fn start_rounds(&mut self, now: Now) {
+        let span = |random: &mut Random, period| random.between(std::time::Duration::ZERO, period);
+        self.timers.set(ROUND, now.mono + span(&mut self.random, self.config.digest_period));
+        self.timers.set(PROBE, now.mono + span(&mut self.random, self.config.probe_period));
+    }
+
+    fn has_left(&self) -> bool {
+        self.own.state == MemberState::Left
+    }
+}
+
+pub(super) fn send(to: &Arc<Contact>, message: Message, out: &mut Outputs) {
+    out.push(Output::Send { to: Arc::clone(to), message: message::Message::Directory(message) });
+}
+
+/// The next comparison of digests.
+const ROUND: usize = 0;
+/// The next probe.
+const PROBE: usize = 1;
+/// The next flush of rumours.
+pub(super) const FLUSH: usize = 2;

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From a link that fell silent to a member that is down (SWIM section 4.2).
+//!
+//! Keeps: a suspect has its whole time to refute on every node that hears of the suspicion, and gets it again from a
+//! node that was itself stalled.
+
+use barrel_p2p_base::limits::MAX_DEPARTED;
+use barrel_p2p_base::{NodeName, Time};
+
+use super::learn::Source;
+use super::probe::Purpose;
+use super::record::{is_live, Record};
+use super::Directory;
+use crate::machine::{MemberState, Now, Outputs, Why};
+
+impl Directory {
+    /// A peer cannot be reached. Only members that are believed to live change by that.
+    pub fn unreachable(&mut self, now: Now, name: &NodeName, why: Why, out: &mut Outputs) {
+        self.probes.cancel(name);
+        match why {
+            Why::Closed => {}
+            Why::DialFailed | Why::Lost => self.suspect(now, name, out),
+            Why::Stopped => self.declare_down(now, name, out),
+        }
+    }
+
+    /// This node could not reach the member: tells everybody, and tries once more.
+    pub(super) fn suspect(&mut self, now: Now, name: &NodeName, out: &mut Outputs) {
+        let Some(known) = self.other_record(name).filter(|known| known.state == MemberState::Alive) else { return };
+        self.stats.suspected += 1;
+        let record = Record { state: MemberState::Suspect, ..known.clone() };
+        self.believe(now, &record, Some(&known), Source::Own, out);
+        self.probe(now, name, Purpose::Suspicion, out);
+    }
+
+    /// The time of these suspects is over.
+    pub(super) fn expire_suspects(&mut self, now: Now, out: &mut Outputs) {
+        while let Some(name) = self.suspects.take_due(now.mono) {
+            self.declare_down(now, &name, out);
+        }
+    }
+
+    /// This node did not run for a while, and may have missed what speaks for others.
+    pub(super) fn grant_time(&mut self, now: Time) {
+        self.suspects.postpone(now + self.health.stretch(self.config.suspicion));
+        self.probes.postpone(now + self.config.probe_timeout);
+    }
+
+    /// Remembers for a while that a member is gone.
+    pub(super) fn bury(&mut self, now: Now, name: &NodeName) {
+        self.departed.set(name, now.mono + self.config.memory);
+        while self.departed.len() > MAX_DEPARTED {
+            if let Some(name) = self.departed.take_first() {
+                self.table.take(&name);
+            }
+        }
+    }
+
+    fn declare_down(&mut self, now: Now, name: &NodeName, out: &mut Outputs) {
+        let Some(known) = self.other_record(name).filter(|known| is_live(known.state)) else { return };
+        self.stats.declared_down += 1;
+        let record = Record { state: MemberState::Down, ..known.clone() };
+        self.believe(now, &record, Some(&known), Source::Own, out);
+    }
+
+    /// What is believed about another member.
+    fn other_record(&self, name: &NodeName) -> Option<Record> {
+        self.table.record(name).filter(|_| *name != self.own.contact.name)
+    }
+}
