@@ -17,7 +17,7 @@
 //! * [`machine`]: what goes into a machine and what comes out of it; the contract with drivers
 //! * [`message`]: what travels on gossip channels, and its bytes
 //! * [`overlay`]: HyParView and Plumtree, wired
-//! * [`plumtree`]: broadcast
+//! * [`plumtree`]: how a broadcast travels
 //! * [`stack`]: everything, wired
 //! * [`timers`]: when a machine wants to be woken
 //!

@@ -24,8 +24,8 @@ pub struct Config {
     pub base_backoff: Duration,
     /// Age at which a contact that nobody has mentioned is forgotten.
     pub passive_max_age: Duration,
-    /// How long a request may stay unanswered.
-    pub pending_timeout: Duration,
+    /// How long a request may stay unanswered: a dial, and a round trip.
+    pub request_timeout: Duration,
     /// Time between two messages that tell a neighbour that it is one.
     pub keep_alive_period: Duration,
 }
@@ -42,7 +42,7 @@ impl Default for Config {
             max_failures: 5,
             base_backoff: Duration::from_secs(1),
             passive_max_age: Duration::from_secs(300),
-            pending_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(5),
             keep_alive_period: Duration::from_secs(5),
         }
     }

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The two views: neighbours, and contacts kept for later.
+//!
+//! Keeps: a name is in a view at most once. Both views are short, so they are lists, searched from the front.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use barrel_p2p_base::{NodeName, Random, Time};
+
+use crate::contact::Contact;
+
+/// A member of the active view.
+#[derive(Clone, Debug)]
+pub(super) struct Neighbour {
+    pub(super) contact: Arc<Contact>,
+    /// How many neighbours it has by its last word; zero if it has not said yet.
+    pub(super) degree: u8,
+}
+
+/// The neighbours, in the order in which they came.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Active(Vec<Neighbour>);
+
+impl Active {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn contacts(&self) -> impl Iterator<Item = &Arc<Contact>> {
+        self.0.iter().map(|neighbour| &neighbour.contact)
+    }
+
+    pub(super) fn get(&self, name: &NodeName) -> Option<&Arc<Contact>> {
+        self.contacts().find(|contact| contact.name == *name)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &NodeName) -> Option<&mut Neighbour> {
+        self.0.iter_mut().find(|neighbour| neighbour.contact.name == *name)
+    }
+
+    pub(super) fn push(&mut self, contact: Arc<Contact>) {
+        self.0.push(Neighbour { contact, degree: 0 });
+    }
+
+    pub(super) fn remove(&mut self, name: &NodeName) -> Option<Arc<Contact>> {
+        let at = self.0.iter().position(|neighbour| neighbour.contact.name == *name)?;
+        Some(self.0.remove(at).contact)
+    }
+
+    /// Any neighbour but these two.
+    pub(super) fn pick_except(&self, random: &mut Random, one: &NodeName, other: &NodeName) -> Option<&Arc<Contact>> {
+        let fits = |contact: &&Arc<Contact>| contact.name != *one && contact.name != *other;
+        let count = self.contacts().filter(fits).count();
+        self.contacts().filter(fits).nth(random.below(count))
+    }
+
+    /// The neighbour that can best do without this node: the one with the most neighbours, of these the one that came
+    /// first. None if each one may have no other neighbour.
+    pub(super) fn expendable(&self) -> Option<&Arc<Contact>> {
+        let most = self.0.iter().map(|neighbour| neighbour.degree).max().filter(|most| *most > 1)?;
+        self.0.iter().find(|neighbour| neighbour.degree == most).map(|neighbour| &neighbour.contact)
+    }
+}
+
+/// A member of the passive view.
+#[derive(Clone, Debug)]
+pub(super) struct Reserve {
+    pub(super) contact: Arc<Contact>,
+    /// Failures since it last answered.
+    pub(super) failures: u32,
+    /// When it may be asked again.
+    pub(super) retry_at: Time,
+    /// When it was last mentioned.
+    pub(super) heard_at: Time,
+}
+
+/// The contacts kept for later.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Passive(Vec<Reserve>);
+
+impl Passive {
+    pub(super) fn contacts(&self) -> impl Iterator<Item = &Arc<Contact>> {
+        self.0.iter().map(|reserve| &reserve.contact)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &NodeName) -> Option<&mut Reserve> {
+        self.0.iter_mut().find(|reserve| reserve.contact.name == *name)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0 = Vec::new();
+    }
+
+    /// Puts a contact in; if there are `most`, in place of one that has failed, or else of any.
+    pub(super) fn push(&mut self, reserve: Reserve, most: usize, random: &mut Random) {
+        if self.0.len() < most {
+            return self.0.push(reserve);
+        }
+        let failing = self.0.iter().position(|reserve| reserve.failures > 0);
+        let at = failing.unwrap_or_else(|| random.below(self.0.len()));
+        if let Some(place) = self.0.get_mut(at) {
+            *place = reserve;
+        }
+    }
+
+    pub(super) fn remove(&mut self, name: &NodeName) {
+        self.0.retain(|reserve| reserve.contact.name != *name);
+    }
+
+    /// Removes contacts that nobody has mentioned for a while.
+    pub(super) fn expire(&mut self, now: Time, age: Duration) {
+        self.0.retain(|reserve| now - reserve.heard_at <= age);
+    }
+
+    /// A contact that may be asked now: any of those with the fewest failures.
+    pub(super) fn candidate(
+        &self,
+        now: Time,
+        random: &mut Random,
+        taken: impl Fn(&Contact) -> bool,
+    ) -> Option<&Arc<Contact>> {
+        let fits = |reserve: &&Reserve| reserve.retry_at <= now && !taken(&reserve.contact);
+        let fewest = self.0.iter().filter(fits).map(|reserve| reserve.failures).min()?;
+        let best = || self.0.iter().filter(fits).filter(|reserve| reserve.failures == fewest);
+        best().nth(random.below(best().count())).map(|reserve| &reserve.contact)
+    }
+
+    /// When the first contact that waits may be asked; the past if one does not wait.
+    pub(super) fn next_retry(&self, taken: impl Fn(&Contact) -> bool) -> Option<Time> {
+        self.0.iter().filter(|reserve| !taken(&reserve.contact)).map(|reserve| reserve.retry_at).min()
+    }
+}
