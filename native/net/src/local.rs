@@ -31,6 +31,11 @@ impl Local {
         self.0.own_name()
     }
 
+    /// How long a dial may take.
+    pub fn dial_timeout(&self) -> Duration {
+        self.0.config.dial_timeout
+    }
+
     /// This start of the node.
     pub fn incarnation(&self) -> Incarnation {
         self.0.incarnation
@@ -51,13 +56,10 @@ impl Local {
         tokio::spawn(endpoint::connect(self.0.clone(), channel, request, timeout));
     }
 
-    /// Closes every link to a peer.
-    pub fn close_links(&self, name: &NodeName, code: CloseCode) {
-        self.0.links().of(name).iter().for_each(|link| link.close(code));
-    }
-
-    /// Is there a link to the peer at this moment?
-    pub fn is_linked(&self, name: &NodeName) -> bool {
-        self.0.links().of(name).iter().any(|link| link.connection.close_reason().is_none())
+    /// Closes every link to a peer and answers how many that were.
+    pub fn close_links(&self, name: &NodeName, code: CloseCode) -> usize {
+        let links = self.0.links();
+        let up = links.of(name).iter().filter(|link| link.connection.close_reason().is_none());
+        up.inspect(|link| link.close(code)).count()
     }
 }

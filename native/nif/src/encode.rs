@@ -2,7 +2,7 @@
 //! Native values as Erlang terms. Names of peers stay binaries: atoms are Erlang's to make, after authentication.
 
 use crate::atoms;
-use barrel_p2p_node::{Info, LinkInfo, Peer, Refused, Role};
+use barrel_p2p_node::{Info, LinkInfo, NodeName, Peer, Refused, Role};
 use rustler::{Atom, Encoder, Env, NewBinary, Term};
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,6 +15,14 @@ pub(crate) fn binary<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
     let mut binary = NewBinary::new(env, bytes.len());
     binary.as_mut_slice().copy_from_slice(bytes);
     binary.into()
+}
+
+pub(crate) fn name<'a>(env: Env<'a>, name: &NodeName) -> Term<'a> {
+    binary(env, name.as_str().as_bytes())
+}
+
+pub(crate) fn names<'a>(env: Env<'a>, names: &[NodeName]) -> Vec<Term<'a>> {
+    names.iter().map(|at| name(env, at)).collect()
 }
 
 /// `{Code, Detail}`.

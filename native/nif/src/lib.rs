@@ -3,6 +3,7 @@
 //!
 //! * `api`: the NIFs, one file per thing they act on
 //! * `mailbox`, `owner`, `host`: what native code tells Erlang processes, always from our own threads
+//! * `gossip`, `hlc`: membership and clock as Erlang knows them
 //! * `payload`: frames between iovecs and bytes
 //! * `resource`: the handles that Erlang holds
 //! * `halt`: farewell to the peers when the VM exits
@@ -13,7 +14,9 @@
 mod api;
 mod atoms;
 mod encode;
+mod gossip;
 mod halt;
+mod hlc;
 mod host;
 mod mailbox;
 mod owner;

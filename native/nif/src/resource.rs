@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The handles that Erlang holds. A handle that is forgotten, or whose process died, closes what it stands for.
 
-use barrel_p2p_node::{Channel, CookieReply, Identity, Node};
+use barrel_p2p_node::{Channel, CookieReply, Gossip, Identity, Node};
 use rustler::{Env, LocalPid, Monitor, Resource};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,6 +30,18 @@ impl Resource for ChannelRes {
 impl Drop for ChannelRes {
     fn drop(&mut self) {
         self.0.abandon();
+    }
+}
+
+/// A running gossip, monitored for its events process.
+pub(crate) struct GossipRes(pub(crate) Arc<Gossip>);
+
+#[rustler::resource_impl]
+impl Resource for GossipRes {
+    const IMPLEMENTS_DOWN: bool = true;
+
+    fn down<'a>(&'a self, _env: Env<'a>, _pid: LocalPid, _monitor: Monitor) {
+        self.0.stop();
     }
 }
 

@@ -4,6 +4,7 @@
 //! Keeps: what memory says is on disk before anybody acts on it. Leaves to others: the decisions (`barrel_p2p_identity`), the files
 //! (`barrel_p2p_store`).
 
+use crate::clock::unix_ms;
 use barrel_p2p_base::{CloseCode, Incarnation, NodeName, PublicKey};
 use barrel_p2p_identity::hello::check;
 use barrel_p2p_identity::{AuthMode, Context, Decision, Hello, Pin, PinLevel, Policy, TrustBook, TrustMode};
@@ -11,7 +12,6 @@ use barrel_p2p_net::{tls::UnusableCertificate, Credentials, Keeper, LiveCertific
 use barrel_p2p_store::{CertDir, ErrorCode, KeyDir, StoreError, Warning};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Why an identity could not be opened or changed.
 #[derive(Debug, thiserror::Error)]
@@ -209,8 +209,4 @@ impl Keeper for Identity {
             (Decision::Accept | Decision::Pin | Decision::Repin, _) => Ok(()),
         }
     }
-}
-
-fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A running node: endpoint and published files, which live and end together.
 
+use crate::gossip::handle::{Gossip, StartError as GossipError};
+use crate::gossip::slot::{Slot, Switch};
+use crate::gossip::{self, Listener};
 use crate::identity::Identity;
+use barrel_p2p_base::NodeName;
 use barrel_p2p_net::{Config, Endpoint, Host, StartError};
+use barrel_p2p_proto::{hlc, stack};
 use barrel_p2p_store::{published, StoreError};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -30,16 +35,20 @@ impl NodeError {
 #[derive(Debug)]
 pub struct Node {
     endpoint: Endpoint,
+    name: Option<NodeName>,
     port: u16,
+    slot: Arc<Slot>,
     published: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Node {
     /// Starts the endpoint.
     pub fn start(config: Config, identity: Arc<Identity>, host: Arc<dyn Host>) -> Result<Self, NodeError> {
-        let endpoint = Endpoint::start(config, identity, host)?;
+        let name = NodeName::parse(config.name.as_bytes()).ok();
+        let slot = Arc::new(Slot::default());
+        let endpoint = Endpoint::start(config, identity, Arc::new(Switch { host, slot: slot.clone() }))?;
         let port = endpoint.info().map_or(0, |info| info.port);
-        Ok(Self { endpoint, port, published: Mutex::default() })
+        Ok(Self { endpoint, name, port, slot, published: Mutex::default() })
     }
 
     /// The endpoint.
@@ -50,6 +59,17 @@ impl Node {
     /// The UDP port in use.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Starts membership and broadcast. `listener` makes the one who hears of events, and has to know the handle for that.
+    pub fn start_gossip(
+        &self,
+        config: stack::Config,
+        clock: Arc<hlc::Clock>,
+        listener: impl FnOnce(&Arc<Gossip>) -> Arc<dyn Listener>,
+    ) -> Result<Arc<Gossip>, GossipError> {
+        let name = self.name.clone().ok_or(GossipError::NoName)?;
+        gossip::start(&self.endpoint, &self.slot, name, config, clock, listener)
     }
 
     /// Writes a file that is removed when the node ends, so that nobody dials a dead port.

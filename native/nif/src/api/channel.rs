@@ -86,6 +86,12 @@ fn channel_stat(channel: ResourceArc<ChannelRes>) -> (u64, u64, u64) {
 }
 
 #[rustler::nif]
+fn channel_activity(channel: ResourceArc<ChannelRes>) -> (u64, u64) {
+    let stat = channel.0.stat();
+    (stat.received.saturating_sub(stat.received_ticks), stat.sent.saturating_sub(stat.sent_ticks))
+}
+
+#[rustler::nif]
 fn channel_close(channel: ResourceArc<ChannelRes>, how: Atom) -> NifResult<Atom> {
     if how == atoms::graceful() {
         channel.0.close();

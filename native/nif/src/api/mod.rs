@@ -3,4 +3,6 @@
 
 mod channel;
 mod endpoint;
+mod gossip;
+mod hlc;
 mod identity;

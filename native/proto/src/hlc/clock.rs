@@ -16,7 +16,7 @@ pub const DEFAULT_MAX_SKEW_MS: u64 = 60_000;
 pub struct Clock {
     /// The last stamp given out or taken over, packed.
     last: AtomicU64,
-    max_skew_ms: u64,
+    max_skew_ms: AtomicU64,
 }
 
 /// The remote stamp is further ahead of the local wall clock than allowed, and was not taken over.
@@ -32,7 +32,12 @@ pub struct TooFarAhead {
 impl Clock {
     /// A clock that has seen nothing and follows remote stamps up to `max_skew_ms` ahead of the wall clock.
     pub fn new(max_skew_ms: u64) -> Self {
-        Self { last: AtomicU64::new(0), max_skew_ms }
+        Self { last: AtomicU64::new(0), max_skew_ms: AtomicU64::new(max_skew_ms) }
+    }
+
+    /// Follows remote stamps up to so far ahead from now on.
+    pub fn set_max_skew_ms(&self, max_skew_ms: u64) {
+        self.max_skew_ms.store(max_skew_ms, Ordering::Relaxed);
     }
 
     /// A new stamp, larger than every one before. `wall_ms` is the wall clock of the caller; it may jump backwards.
@@ -48,8 +53,9 @@ impl Clock {
     pub fn update(&self, remote: Timestamp, wall_ms: u64) -> Result<Timestamp, TooFarAhead> {
         let packed = remote.pack();
         let ahead_ms = remote.wall_ms.max(Timestamp::unpack(packed).wall_ms).saturating_sub(wall_ms);
-        if ahead_ms > self.max_skew_ms {
-            return Err(TooFarAhead { ahead_ms, max_skew_ms: self.max_skew_ms });
+        let max_skew_ms = self.max_skew_ms.load(Ordering::Relaxed);
+        if ahead_ms > max_skew_ms {
+            return Err(TooFarAhead { ahead_ms, max_skew_ms });
         }
         Ok(self.advance(Timestamp { wall_ms, logical: 0 }.pack().max(packed.saturating_add(1))))
     }
