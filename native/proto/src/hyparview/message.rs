@@ -55,12 +55,14 @@ pub enum Priority {
 }
 
 /// Why two are no neighbours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Goodbye {
     /// There is no place: stay in touch.
     Full,
     /// The sender leaves: forget it.
     Leaving,
+    /// The place went to this newcomer, who has places: ask it.
+    Replaced(Arc<Contact>),
 }
 
 impl Message {
@@ -71,10 +73,16 @@ impl Message {
                 writer.u8(ACCEPT);
             }
             Self::Disconnect(goodbye) => {
-                writer.u8(DISCONNECT).u8(match goodbye {
-                    Goodbye::Full => 0,
-                    Goodbye::Leaving => 1,
-                });
+                writer.u8(DISCONNECT);
+                match goodbye {
+                    Goodbye::Full => {
+                        writer.u8(FULL);
+                    }
+                    Goodbye::Leaving => {
+                        writer.u8(LEAVING);
+                    }
+                    Goodbye::Replaced(newcomer) => newcomer.write(writer.u8(REPLACED)),
+                }
             }
             Self::ForwardJoin { joiner, ttl } => joiner.write(writer.u8(FORWARD_JOIN).u8(*ttl)),
             Self::Join => {
@@ -85,8 +93,8 @@ impl Message {
             }
             Self::Neighbour(priority) => {
                 writer.u8(NEIGHBOUR).u8(match priority {
-                    Priority::Low => 0,
-                    Priority::High => 1,
+                    Priority::Low => LOW,
+                    Priority::High => HIGH,
                 });
             }
             Self::Reject(contacts) => write_contacts(contacts, writer.u8(REJECT)),
@@ -103,14 +111,14 @@ impl Message {
         let offset = reader.offset();
         Ok(match reader.u8()? {
             ACCEPT => Self::Accept,
-            DISCONNECT => Self::Disconnect(read_choice(reader, [Goodbye::Full, Goodbye::Leaving])?),
+            DISCONNECT => Self::Disconnect(read_goodbye(reader)?),
             FORWARD_JOIN => {
                 let ttl = reader.u8()?;
                 Self::ForwardJoin { joiner: Contact::read(reader)?, ttl }
             }
             JOIN => Self::Join,
             KEEP_ALIVE => Self::KeepAlive { neighbours: reader.u8()? },
-            NEIGHBOUR => Self::Neighbour(read_choice(reader, [Priority::Low, Priority::High])?),
+            NEIGHBOUR => Self::Neighbour(read_priority(reader)?),
             REJECT => Self::Reject(read_contacts(reader)?),
             SHUFFLE => {
                 let ttl = reader.u8()?;
@@ -122,9 +130,23 @@ impl Message {
     }
 }
 
-fn read_choice<T: Copy>(reader: &mut Reader<'_>, choices: [T; 2]) -> Result<T, DecodeError> {
+fn read_goodbye(reader: &mut Reader<'_>) -> Result<Goodbye, DecodeError> {
     let offset = reader.offset();
-    choices.get(usize::from(reader.u8()?)).copied().ok_or(DecodeError::BadValue { offset })
+    match reader.u8()? {
+        FULL => Ok(Goodbye::Full),
+        LEAVING => Ok(Goodbye::Leaving),
+        REPLACED => Ok(Goodbye::Replaced(Contact::read(reader)?)),
+        _ => Err(DecodeError::BadValue { offset }),
+    }
+}
+
+fn read_priority(reader: &mut Reader<'_>) -> Result<Priority, DecodeError> {
+    let offset = reader.offset();
+    match reader.u8()? {
+        LOW => Ok(Priority::Low),
+        HIGH => Ok(Priority::High),
+        _ => Err(DecodeError::BadValue { offset }),
+    }
 }
 
 const JOIN: u8 = 1;
@@ -136,3 +158,10 @@ const DISCONNECT: u8 = 6;
 const KEEP_ALIVE: u8 = 7;
 const SHUFFLE: u8 = 8;
 const SHUFFLE_REPLY: u8 = 9;
+
+const LOW: u8 = 0;
+const HIGH: u8 = 1;
+
+const FULL: u8 = 0;
+const LEAVING: u8 = 1;
+const REPLACED: u8 = 2;

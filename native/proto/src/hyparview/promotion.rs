@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use barrel_p2p_base::{NodeName, Time};
 
-use super::state::PROMOTE;
-use super::{Message, State};
+use super::state::{send, PROMOTE};
+use super::{Message, Priority, State};
 use crate::contact::Contact;
 use crate::machine::Outputs;
 
@@ -58,13 +58,15 @@ impl State {
         self.expire_requests(now);
         if !self.left {
             let priority = self.priority();
-            for _ in 0..self.gap(now) {
+            let gap = self.gap(now);
+            let count = if self.active.len() == 0 { gap } else { gap.div_ceil(2) };
+            for _ in 0..count {
                 let asked = |contact: &Contact| self.requests.iter().any(|request| request.to.name == contact.name);
                 let Some(to) = self.passive.candidate(now, &mut self.random, asked) else {
                     break;
                 };
                 let to = Arc::clone(to);
-                self.send(&to, Message::Neighbour(priority), out);
+                send(&to, Message::Neighbour(priority), out);
                 self.requests.push(Request { to, asked_at: now, room: Room::Found });
             }
         }
@@ -95,6 +97,16 @@ impl State {
             FIRST_WAIT
         } else {
             (self.promotion_wait * 2).min(self.config.shuffle_period)
+        }
+    }
+
+    /// Section 4.3 asks urgently only without any neighbour. Departure: also with two places free, because then the
+    /// neighbour that has to go finds a place right here.
+    pub(super) fn priority(&self) -> Priority {
+        if self.active.len() == 0 || self.active.len() + 2 <= self.config.active_size {
+            Priority::High
+        } else {
+            Priority::Low
         }
     }
 

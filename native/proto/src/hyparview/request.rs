@@ -12,6 +12,7 @@ use barrel_p2p_base::limits::MAX_CONTACTS;
 use barrel_p2p_base::Time;
 
 use super::promotion::{Request, Room};
+use super::state::send;
 use super::{Goodbye, Message, Priority, State};
 use crate::contact::Contact;
 use crate::machine::{DownReason, Outputs};
@@ -36,14 +37,20 @@ impl State {
         self.schedule_promotion(now);
     }
 
-    /// Section 4.2: the contact takes the joiner in and sends its name on a walk from each neighbour.
+    /// Section 4.2: the contact takes the joiner in and sends its name on walks.
+    ///
+    /// Departure: not from each neighbour, because most ends of walks make room and thereby bring the joiner two
+    /// neighbours (see `make_room`); and also for one who is not taken in, so that crowds spread over the cluster.
     pub(super) fn on_join(&mut self, now: Time, from: &Arc<Contact>, out: &mut Outputs) {
-        if !self.admit(now, from, Priority::High, out) {
-            return;
-        }
-        for neighbour in self.active.contacts().filter(|contact| contact.name != from.name) {
+        let walks = match self.admit(now, from, Priority::High, out) {
+            Answer::Neighbour | Answer::Refused => return,
+            Answer::Accepted => self.config.active_size / 2,
+            Answer::Full => self.config.active_size.div_ceil(2),
+        };
+        let mut neighbours: Vec<_> = self.active.contacts().filter(|contact| contact.name != from.name).collect();
+        for neighbour in self.random.sample(&mut neighbours, walks) {
             let message = Message::ForwardJoin { joiner: Arc::clone(from), ttl: self.config.active_walk };
-            self.send(neighbour, message, out);
+            send(neighbour, message, out);
         }
     }
 
@@ -64,20 +71,28 @@ impl State {
         if ttl == self.config.passive_walk {
             self.learn(now, Arc::clone(&joiner));
         }
-        if ttl > 0 && self.active.len() > 1 {
+        let known = self.active.get(&joiner.name).is_some() || self.request(&joiner.name).is_some();
+        // Departure: a free place ends the walk early. There is no better one.
+        let place = !known && self.active.len() + self.requests.len() < self.config.active_size;
+        if !place && ttl > 0 {
             if let Some(next) = self.active.pick_except(&mut self.random, &from.name, &joiner.name) {
-                return self.send(next, Message::ForwardJoin { joiner, ttl: ttl - 1 }, out);
+                return send(next, Message::ForwardJoin { joiner, ttl: ttl - 1 }, out);
             }
         }
-        if self.active.get(&joiner.name).is_some() || self.request(&joiner.name).is_some() {
-            return;
-        }
-        if self.active.len() < self.config.active_size || self.may_displace(now) {
+        if place || !known && self.may_displace(now) {
             // Departure from the paper (4.3), where the end of a walk always gets in: the joiner decides whether it
             // has a place. It has, unless enough others were faster.
             self.ask(now, joiner, Room::Made, Message::Neighbour(self.priority()), out);
         } else {
             self.learn(now, joiner);
+        }
+    }
+
+    /// A newcomer has this node's place, and places of its own.
+    pub(super) fn follow(&mut self, now: Time, newcomer: Arc<Contact>, out: &mut Outputs) {
+        let known = self.active.get(&newcomer.name).is_some() || self.request(&newcomer.name).is_some();
+        if !known && newcomer.name != self.me.name && !self.blocked.contains(&newcomer.name) {
+            self.ask(now, newcomer, Room::Found, Message::Neighbour(self.priority()), out);
         }
     }
 
@@ -94,48 +109,49 @@ impl State {
         let room = match request.map(|request| request.room) {
             None => false,
             Some(Room::Found) => self.active.len() < self.config.active_size,
-            Some(Room::Made) => self.make_room(now, out),
+            Some(Room::Made) => self.make_room(now, from, out),
         };
         if room {
             self.up(now, from, out);
         } else {
-            self.send(from, Message::Disconnect(Goodbye::Full), out);
+            send(from, Message::Disconnect(Goodbye::Full), out);
         }
     }
 
-    pub(super) fn on_reject(&mut self, now: Time, from: &Arc<Contact>, contacts: Vec<Arc<Contact>>, out: &mut Outputs) {
+    pub(super) fn on_reject(&mut self, now: Time, from: &Arc<Contact>, contacts: Vec<Arc<Contact>>) {
         if self.take_request(&from.name).is_none() {
             return;
         }
         self.postpone(now, &from.name);
         self.learn_all(now, contacts);
-        if self.active.len() == 0 {
-            self.promote(now, out);
-        }
     }
 
-    /// Answers a request. Is the asker a new neighbour?
-    fn admit(&mut self, now: Time, from: &Arc<Contact>, priority: Priority, out: &mut Outputs) -> bool {
+    /// Answers a request.
+    fn admit(&mut self, now: Time, from: &Arc<Contact>, priority: Priority, out: &mut Outputs) -> Answer {
         if self.active.get(&from.name).is_some() {
             // It asked before, or both asked at once. Nobody has to go for one who is there.
-            self.send(from, Message::Accept, out);
-            return false;
+            send(from, Message::Accept, out);
+            return Answer::Neighbour;
         }
-        let refused = self.left || self.blocked.contains(&from.name);
-        let room = !refused
-            && (self.active.len() < self.config.active_size
-                || priority == Priority::High && self.may_displace(now) && self.make_room(now, out));
-        if room {
-            self.send(from, Message::Accept, out);
+        if self.left || self.blocked.contains(&from.name) {
+            self.stats.rejected += 1;
+            send(from, Message::Reject(Vec::new()), out);
+            return Answer::Refused;
+        }
+        let urgent = priority == Priority::High;
+        if self.active.len() < self.config.active_size
+            || urgent && self.may_displace(now) && self.make_room(now, from, out)
+        {
+            send(from, Message::Accept, out);
             self.up(now, from, out);
-            return true;
+            return Answer::Accepted;
         }
         self.stats.rejected += 1;
-        // Departure from the paper (4.2), where a contact never says no: who asks in a crowd is sent to others. They
+        // Departure from the paper (4.2), where a contact never says no: who asks in a crowd is told of others. They
         // are members that were taken in, never askers that were not, so that no cluster of refused ones can form.
-        let others = if refused || priority == Priority::Low { Vec::new() } else { self.others(from) };
-        self.send(from, Message::Reject(others), out);
-        false
+        let others = if urgent { self.others(from) } else { Vec::new() };
+        send(from, Message::Reject(others), out);
+        Answer::Full
     }
 
     /// May a full view give a place away now? Each yes is counted.
@@ -148,19 +164,21 @@ impl State {
         yes
     }
 
-    /// Makes a place if there is none: "drop a random element from the active view" (section 4.3). Departure: not a
-    /// random one. Who has no other neighbour would be cut off, and who has many will not miss one.
-    fn make_room(&mut self, now: Time, out: &mut Outputs) -> bool {
+    /// Makes a place if there is none: "drop a random element from the active view" (section 4.3).
+    ///
+    /// Departure: not one who is known to have no other neighbour, and not with empty hands. It is told of the newcomer,
+    /// who has places. So a newcomer is put into a link instead of ending it: nobody has fewer neighbours than before,
+    /// and the links stay as random as they were.
+    fn make_room(&mut self, now: Time, newcomer: &Arc<Contact>, out: &mut Outputs) -> bool {
         if self.active.len() < self.config.active_size {
             return true;
         }
-        let Some(name) = self.active.expendable().map(|contact| contact.name.clone()) else {
+        let Some(name) = self.active.expendable(&mut self.random).map(|contact| contact.name.clone()) else {
             return false;
         };
         if let Some(contact) = self.down(&name, DownReason::Dropped, out) {
-            self.send(&contact, Message::Disconnect(Goodbye::Full), out);
-            self.learn(now, contact);
-            self.postpone(now, &name);
+            send(&contact, Message::Disconnect(Goodbye::Replaced(Arc::clone(newcomer))), out);
+            self.part(now, &contact);
         }
         true
     }
@@ -175,7 +193,19 @@ impl State {
 
     fn ask(&mut self, now: Time, to: Arc<Contact>, room: Room, message: Message, out: &mut Outputs) {
         self.take_request(&to.name);
-        self.send(&to, message, out);
+        send(&to, message, out);
         self.requests.push(Request { to, asked_at: now, room });
     }
+}
+
+/// What became of a request.
+enum Answer {
+    /// The asker is a new neighbour.
+    Accepted,
+    /// There was no place.
+    Full,
+    /// The asker is a neighbour already.
+    Neighbour,
+    /// The asker is not wanted.
+    Refused,
 }

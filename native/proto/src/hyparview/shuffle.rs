@@ -10,7 +10,7 @@ use std::sync::Arc;
 use barrel_p2p_base::limits::MAX_CONTACTS;
 use barrel_p2p_base::Time;
 
-use super::state::SHUFFLE;
+use super::state::{send, SHUFFLE};
 use super::{Message, State};
 use crate::contact::Contact;
 use crate::machine::Outputs;
@@ -32,7 +32,7 @@ impl State {
         let mut reserves: Vec<_> = self.passive.contacts().collect();
         let rest = length - contacts.len();
         contacts.extend(self.random.sample(&mut reserves, rest).iter().copied().cloned());
-        self.send(&to, Message::Shuffle { origin: me, ttl: self.config.passive_walk, contacts }, out);
+        send(&to, Message::Shuffle { origin: me, ttl: self.config.passive_walk, contacts }, out);
         self.stats.shuffles += 1;
         self.timers.set(SHUFFLE, now + self.random.jitter(self.config.shuffle_period));
     }
@@ -51,12 +51,12 @@ impl State {
         let ttl = ttl.min(self.config.passive_walk).saturating_sub(1);
         if ttl > 0 && self.active.len() > 1 {
             if let Some(next) = self.active.pick_except(&mut self.random, &from.name, &origin.name) {
-                return self.send(next, Message::Shuffle { origin, ttl, contacts }, out);
+                return send(next, Message::Shuffle { origin, ttl, contacts }, out);
             }
         }
         let mut reserves: Vec<_> = self.passive.contacts().filter(|contact| contact.name != origin.name).collect();
         let sample: Vec<_> = self.random.sample(&mut reserves, contacts.len()).iter().copied().cloned().collect();
-        self.send(&origin, Message::ShuffleReply(sample), out);
+        send(&origin, Message::ShuffleReply(sample), out);
         self.learn_all(now, contacts);
         self.learn(now, origin);
     }

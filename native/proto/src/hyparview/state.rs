@@ -9,7 +9,7 @@ use barrel_p2p_base::{NodeName, Random, Time};
 
 use super::promotion::Request;
 use super::view::{Active, Passive, Reserve};
-use super::{Config, Goodbye, Message, Priority};
+use super::{Config, Goodbye, Message};
 use crate::contact::Contact;
 use crate::machine::{DownReason, Event, Output, Outputs, Why};
 use crate::message;
@@ -119,7 +119,7 @@ impl State {
             Message::Join => self.on_join(now, from, out),
             Message::KeepAlive { neighbours } => self.on_keep_alive(from, neighbours, out),
             Message::Neighbour(priority) => self.on_neighbour(now, from, priority, out),
-            Message::Reject(contacts) => self.on_reject(now, from, contacts, out),
+            Message::Reject(contacts) => self.on_reject(now, from, contacts),
             Message::Shuffle { origin, ttl, contacts } => self.on_shuffle(now, from, (origin, ttl, contacts), out),
             Message::ShuffleReply(contacts) => self.learn_all(now, contacts),
         }
@@ -148,7 +148,7 @@ impl State {
     pub fn leave(&mut self, out: &mut Outputs) {
         self.left = true;
         for contact in self.active.contacts().cloned().collect::<Vec<_>>() {
-            self.send(&contact, Message::Disconnect(Goodbye::Leaving), out);
+            send(&contact, Message::Disconnect(Goodbye::Leaving), out);
             self.down(&contact.name, DownReason::Graceful, out);
         }
         self.requests.clear();
@@ -163,7 +163,7 @@ impl State {
             self.take_request(name);
             self.passive.remove(name);
             if let Some(contact) = self.down(name, DownReason::Blocked, out) {
-                self.send(&contact, Message::Disconnect(Goodbye::Full), out);
+                send(&contact, Message::Disconnect(Goodbye::Full), out);
             }
         }
         self.blocked = names;
@@ -220,15 +220,22 @@ impl State {
                 self.take_request(&from.name);
                 self.passive.remove(&from.name);
             }
-            Goodbye::Full if lost => {
-                self.learn(now, Arc::clone(from));
-                self.postpone(now, &from.name);
+            Goodbye::Full | Goodbye::Replaced(_) if !lost => {}
+            Goodbye::Full => self.part(now, from),
+            Goodbye::Replaced(newcomer) => {
+                self.part(now, from);
+                self.follow(now, newcomer, out);
             }
-            Goodbye::Full => {}
         }
         if lost {
             self.promote(now, out);
         }
+    }
+
+    /// Two are no neighbours any more, in friendship (section 4.3): the other one becomes a passive contact.
+    pub(super) fn part(&mut self, now: Time, from: &Arc<Contact>) {
+        self.learn(now, Arc::clone(from));
+        self.postpone(now, &from.name);
     }
 
     /// Departure from the paper, whose views are as good as its links: an answer may be lost while its link lives.
@@ -236,14 +243,14 @@ impl State {
         if let Some(neighbour) = self.active.get_mut(&from.name) {
             neighbour.degree = neighbours;
         } else if self.request(&from.name).is_none() {
-            self.send(from, Message::Disconnect(Goodbye::Full), out);
+            send(from, Message::Disconnect(Goodbye::Full), out);
         }
     }
 
     fn keep_alive(&mut self, now: Time, out: &mut Outputs) {
         let neighbours = u8::try_from(self.active.len()).unwrap_or(u8::MAX);
         for contact in self.active.contacts() {
-            self.send(contact, Message::KeepAlive { neighbours }, out);
+            send(contact, Message::KeepAlive { neighbours }, out);
         }
         if neighbours > 0 {
             self.timers.set(KEEP_ALIVE, now + self.random.jitter(self.config.keep_alive_period));
@@ -297,16 +304,8 @@ impl State {
     pub(super) fn learn_all(&mut self, now: Time, contacts: Vec<Arc<Contact>>) {
         contacts.into_iter().for_each(|contact| self.learn(now, contact));
     }
+}
 
-    pub(super) fn priority(&self) -> Priority {
-        if self.active.len() == 0 {
-            Priority::High
-        } else {
-            Priority::Low
-        }
-    }
-
-    pub(super) fn send(&self, to: &Arc<Contact>, message: Message, out: &mut Outputs) {
-        out.push(Output::Send { to: Arc::clone(to), message: message::Message::HyParView(message) });
-    }
+pub(super) fn send(to: &Arc<Contact>, message: Message, out: &mut Outputs) {
+    out.push(Output::Send { to: Arc::clone(to), message: message::Message::HyParView(message) });
 }

@@ -55,11 +55,13 @@ impl Active {
         self.contacts().filter(fits).nth(random.below(count))
     }
 
-    /// The neighbour that can best do without this node: the one with the most neighbours, of these the one that came
-    /// first. None if each one may have no other neighbour.
-    pub(super) fn expendable(&self) -> Option<&Arc<Contact>> {
-        let most = self.0.iter().map(|neighbour| neighbour.degree).max().filter(|most| *most > 1)?;
-        self.0.iter().find(|neighbour| neighbour.degree == most).map(|neighbour| &neighbour.contact)
+    /// Any neighbour that has others; if none is known to, any that has not said.
+    pub(super) fn expendable(&self, random: &mut Random) -> Option<&Arc<Contact>> {
+        let pick = |fits: fn(&u8) -> bool, random: &mut Random| {
+            let fitting = || self.0.iter().filter(|neighbour| fits(&neighbour.degree));
+            fitting().nth(random.below(fitting().count())).map(|neighbour| &neighbour.contact)
+        };
+        pick(|degree| *degree > 1, random).or_else(|| pick(|degree| *degree == 0, random))
     }
 }
 
