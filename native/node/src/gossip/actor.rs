@@ -108,12 +108,13 @@ impl Actor {
         let gossip = self.gossip.clone();
         let mut occurrences = Vec::with_capacity(TURN);
         loop {
-            let wake = tokio::time::Instant::from_std(self.wake());
+            let (wake, host_waits) = self.wake();
+            let wake = tokio::time::Instant::from_std(wake);
             tokio::select! {
                 biased;
                 () = gossip.stop.notified() => return,
                 _ = self.inbox.occurrences.recv_many(&mut occurrences, TURN) => {}
-                Some(command) = self.inbox.commands.recv() => self.command(command),
+                Some(command) = self.inbox.commands.recv(), if !host_waits => self.command(command),
                 () = gossip.acks.changed() => {}
                 () = tokio::time::sleep_until(wake) => {}
             }
@@ -121,18 +122,23 @@ impl Actor {
                 self.occurrence(occurrence);
             }
             // Peers that talk without a pause must not keep the host waiting for ever.
-            if let Ok(command) = self.inbox.commands.try_recv() {
-                self.command(command);
+            if !host_waits {
+                if let Ok(command) = self.inbox.commands.try_recv() {
+                    self.command(command);
+                }
             }
             self.due();
             self.tell();
         }
     }
 
-    fn wake(&self) -> Instant {
+    /// When to look again if nothing happens, and whether the host has to wait until then.
+    fn wake(&self) -> (Instant, bool) {
+        let congested = self.lines.congested_until().filter(|until| *until > Instant::now());
         let timeout = self.stack.next_timeout().map(|time| self.clock.instant(time));
         let snapshot = self.is_outdated().then_some(self.next_snapshot);
-        [timeout, self.joins.next_deadline(), snapshot].into_iter().flatten().fold(self.next_sweep, Instant::min)
+        let moments = [timeout, self.joins.next_deadline(), snapshot, congested];
+        (moments.into_iter().flatten().fold(self.next_sweep, Instant::min), congested.is_some())
     }
 
     fn feed(&mut self, input: Input) {
@@ -261,6 +267,7 @@ impl Actor {
             Occurrence::Line(id, Heard::Connected(peer)) => self.connected(id, &peer),
             Occurrence::Line(id, Heard::Failed(reason)) => self.failed(id, reason),
             Occurrence::Line(id, Heard::Frames(batch)) => self.frames(id, batch),
+            Occurrence::Line(id, Heard::Writable) => self.lines.writable(id),
         }
     }
 

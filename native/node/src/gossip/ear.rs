@@ -16,6 +16,7 @@ pub(crate) enum Heard {
     Connected(Peer),
     Failed(Reason),
     Frames(Batch),
+    Writable,
 }
 
 /// The owner of one channel. What it passes on is bounded by the channel's credit.
@@ -45,8 +46,9 @@ impl Owner for Ear {
         self.tell(Heard::Frames(batch));
     }
 
-    // The actor never waits: what does not fit into an outbox is dropped.
-    fn writable(&self) {}
+    fn writable(&self) {
+        self.tell(Heard::Writable);
+    }
 
     fn closed(&self, reason: Reason) {
         self.tell(Heard::Closed(reason));

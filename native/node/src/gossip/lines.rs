@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which gossip channels there are, and to whom. Each side sends on a channel that it opened itself, so a peer has at most one line in
-//! each direction.
+//! Which gossip channels there are, and to whom. Each side sends on a channel that it opened itself.
 //!
 //! Keeps: what waits for a peer is at most [`BULK_BYTES`] of payloads and announcements and [`ALL_BYTES`] in all; a line that is neither
 //! held nor used ends after [`IDLE`].
@@ -12,7 +11,7 @@ use barrel_p2p_base::limits::MAX_ADDRESSES;
 use barrel_p2p_base::NodeName;
 use barrel_p2p_net::{Accepted, Channel, Kind, Local, Peer, Request};
 use barrel_p2p_proto::{plumtree, Contact, Message};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
@@ -26,6 +25,13 @@ const ALL_BYTES: usize = BULK_BYTES + (1 << 20);
 
 /// How long an unused line stays open: a shuffle and its answer, or a few direct messages in a row.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// How long a busy neighbour makes the host wait. Time for a mebibyte at 10 Mbit/s.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Lines (count) that one peer may have open to us. It needs one; a second one is there for a moment when it was reached by name and by
+/// address at once, or when a new run of it comes before we know that the old one is dead.
+const INCOMING: usize = 4;
 
 /// Lines (count) on which a dial may be in flight. A stack asks for a handful at a time; direct messages to everybody must not
 /// become a dial storm.
@@ -46,6 +52,8 @@ pub(crate) struct Line {
     pub(crate) contact: Option<Arc<Contact>>,
     pub(crate) channel: Arc<Channel>,
     used: Instant,
+    /// Since when its outbox has more than it wants.
+    busy_since: Option<Instant>,
 }
 
 /// What became of a message.
@@ -63,7 +71,7 @@ pub(crate) struct Lines {
     inbox: UnboundedSender<Occurrence>,
     lines: BTreeMap<LineId, Line>,
     outgoing: BTreeMap<NodeName, LineId>,
-    incoming: BTreeMap<NodeName, LineId>,
+    incoming: BTreeMap<NodeName, VecDeque<LineId>>,
     held: BTreeSet<NodeName>,
     next: u64,
 }
@@ -115,10 +123,28 @@ impl Lines {
         }
         line.used = Instant::now();
         match line.channel.send(1, frame) {
-            Accepted::Busy | Accepted::Ready => Sent::Queued(size),
+            Accepted::Busy => {
+                line.busy_since.get_or_insert(line.used);
+                Sent::Queued(size)
+            }
+            Accepted::Ready => Sent::Queued(size),
             // Its end is on the way to us, and with it the reason.
             Accepted::Closed => Sent::Dropped,
         }
+    }
+
+    /// The outbox of a line has room again.
+    pub(crate) fn writable(&mut self, id: LineId) {
+        if let Some(line) = self.lines.get_mut(&id) {
+            line.busy_since = None;
+        }
+    }
+
+    /// Until when the host should wait, because neighbours have more to take in than they want. One that takes nothing at all does not
+    /// keep the host waiting for long.
+    pub(crate) fn congested_until(&self) -> Option<Instant> {
+        let neighbours = self.held.iter().filter_map(|name| self.lines.get(self.outgoing.get(name)?));
+        neighbours.filter_map(|line| line.busy_since).map(|since| since + PATIENCE).max()
     }
 
     /// Keeps a line open to this peer.
@@ -145,21 +171,28 @@ impl Lines {
     pub(crate) fn open(&mut self, name: Option<NodeName>, addresses: Vec<(String, u16)>) -> LineId {
         let channel = Arc::new(Channel::new(Kind::Gossip));
         let id = self.add(Way::Out, name.clone(), None, channel.clone());
+        if let Some(name) = &name {
+            self.outgoing.insert(name.clone(), id);
+        }
         let request = Request { node: name, own_name: self.local.name(), cookie: None, addresses };
         self.local.connect(channel, request, self.local.dial_timeout());
         id
     }
 
-    /// Takes a peer's line. A newer one takes the place of an older one.
+    /// Takes a peer's line.
     pub(crate) fn accept(&mut self, channel: Arc<Channel>, peer: &Peer) {
         let Some(name) = &peer.name else {
             channel.abort();
             return;
         };
-        if let Some(older) = self.incoming.get(name).copied() {
-            self.abort(older);
+        let line = self.add(Way::In, Some(name.clone()), Some(contact(name, peer)), channel);
+        let lines = self.incoming.entry(name.clone()).or_default();
+        lines.push_back(line);
+        if lines.len() > INCOMING {
+            if let Some(oldest) = lines.pop_front() {
+                self.abort(oldest);
+            }
         }
-        self.add(Way::In, Some(name.clone()), Some(contact(name, peer)), channel);
     }
 
     fn add(
@@ -171,10 +204,8 @@ impl Lines {
     ) -> LineId {
         let id = LineId(self.next);
         self.next += 1;
-        if let Some(name) = &name {
-            self.index(way).insert(name.clone(), id);
-        }
-        self.lines.insert(id, Line { way, name, contact, channel: channel.clone(), used: Instant::now() });
+        self.lines
+            .insert(id, Line { way, name, contact, channel: channel.clone(), used: Instant::now(), busy_since: None });
         channel.own(Arc::new(Ear { line: id, inbox: self.inbox.clone() }));
         id
     }
@@ -192,7 +223,9 @@ impl Lines {
         line.name = Some(name.clone());
         match self.outgoing.get(name).copied() {
             Some(other) => {
-                self.abort(id);
+                if let Some(line) = self.remove(id) {
+                    line.channel.close();
+                }
                 Some((other, contact))
             }
             None => {
@@ -206,9 +239,14 @@ impl Lines {
     pub(crate) fn remove(&mut self, id: LineId) -> Option<Line> {
         let line = self.lines.remove(&id)?;
         if let Some(name) = &line.name {
-            let index = self.index(line.way);
-            if index.get(name) == Some(&id) {
-                index.remove(name);
+            if self.outgoing.get(name) == Some(&id) {
+                self.outgoing.remove(name);
+            }
+            if let Some(lines) = self.incoming.get_mut(name) {
+                lines.retain(|other| *other != id);
+                if lines.is_empty() {
+                    self.incoming.remove(name);
+                }
             }
         }
         Some(line)
@@ -216,8 +254,8 @@ impl Lines {
 
     /// Forgets all lines of a peer, at once.
     pub(crate) fn drop_peer(&mut self, name: &NodeName) {
-        let both = [self.outgoing.get(name).copied(), self.incoming.get(name).copied()];
-        both.into_iter().flatten().for_each(|line| self.abort(line));
+        let incoming = self.incoming.get(name).cloned().unwrap_or_default();
+        self.to(name).into_iter().chain(incoming).for_each(|line| self.abort(line));
         self.held.remove(name);
     }
 
@@ -253,13 +291,6 @@ impl Lines {
 
     fn dials(&self) -> usize {
         self.lines.values().filter(|line| line.contact.is_none()).count()
-    }
-
-    fn index(&mut self, way: Way) -> &mut BTreeMap<NodeName, LineId> {
-        match way {
-            Way::In => &mut self.incoming,
-            Way::Out => &mut self.outgoing,
-        }
     }
 }
 

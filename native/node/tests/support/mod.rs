@@ -9,8 +9,10 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod gossip;
+
 use barrel_p2p_node::{
-    Accepted, AuthMode, Batch, Channel, Config, CookieReply, Host, Identity, Node, NodeName, Owner, Peer, Policy,
+    Accepted, AuthMode, Batch, Channel, Config, CookieReply, Host, Identity, Kind, Node, NodeName, Owner, Peer, Policy,
     Reason, Refused, Request, TrustMode,
 };
 use bytes::Bytes;
@@ -199,7 +201,11 @@ impl TestNode {
 
     /// Dials another node under the name given.
     pub fn dial(&self, peer: &str, port: u16) -> End {
-        let end = End::own(Arc::default());
+        self.dial_kind(Kind::Dist, peer, port)
+    }
+
+    pub fn dial_kind(&self, kind: Kind, peer: &str, port: u16) -> End {
+        let end = End::own(Arc::new(Channel::new(kind)));
         let request = Request {
             node: Some(name(peer)),
             own_name: Some(self.name.clone()),
@@ -224,6 +230,11 @@ impl TestNode {
 
     pub fn refusals(&self) -> Vec<&'static str> {
         self.host.refused.lock().unwrap().iter().map(|refused| refused.reason.name()).collect()
+    }
+
+    /// Did a peer open a dist channel that nobody took?
+    pub fn has_dist_channels(&self) -> bool {
+        self.incoming.try_recv().is_ok()
     }
 
     pub fn links(&self) -> usize {
