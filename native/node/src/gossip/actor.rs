@@ -7,6 +7,7 @@
 use super::ear::{Heard, LineId};
 use super::events::{Events, Listener};
 use super::frames;
+use super::gauges;
 use super::handle::Gossip;
 use super::inbox::{Command, Inbox, Occurrence};
 use super::joins::{JoinFailure, JoinRequest, Joins};
@@ -18,7 +19,7 @@ use barrel_p2p_base::{CloseCode, NodeName};
 use barrel_p2p_net::{Batch, Local, Peer, Reason};
 use barrel_p2p_proto::directory::Directory;
 use barrel_p2p_proto::stack::{Config, Stack};
-use barrel_p2p_proto::{hlc, Contact, Event, Input, Machine, MemberState, Message, Output, Outputs, Why};
+use barrel_p2p_proto::{hlc, Contact, Event, Input, Machine, Message, Output, Outputs, Why};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -163,7 +164,7 @@ impl Actor {
     fn sweep(&mut self, now: Instant) {
         self.lines.sweep(now);
         let metrics = &self.gossip.metrics;
-        metrics.set(Metric::OutboxBytes, self.lines.waiting_bytes());
+        metrics.set(Metric::OutboxBytes, self.lines.waiting_bytes() as u64);
         self.sweeps += 1;
         if self.sweeps.is_multiple_of(SWEEPS_PER_ADDRESS_CHECK) {
             let addresses = self.local.addresses().into_boxed_slice();
@@ -354,9 +355,10 @@ impl Actor {
         let names = |contacts: &mut dyn Iterator<Item = &Arc<Contact>>| contacts.map(|at| at.name.clone()).collect();
         let views = Views { active: names(&mut overlay.neighbours()), passive: names(&mut overlay.passive()) };
         let metrics = &self.gossip.metrics;
-        metrics.set(Metric::ActiveView, views.active.len());
-        metrics.set(Metric::PassiveView, views.passive.len());
-        metrics.set(Metric::Lines, self.lines.len());
+        metrics.set(Metric::ActiveView, views.active.len() as u64);
+        metrics.set(Metric::PassiveView, views.passive.len() as u64);
+        metrics.set(Metric::Lines, self.lines.len() as u64);
+        gauges::set(&self.stack, metrics);
         self.gossip.published.set_views(views);
         if self.is_outdated() {
             if Instant::now() < self.next_snapshot {
@@ -368,7 +370,7 @@ impl Actor {
         if !events.is_empty() {
             self.listener.events(events);
         }
-        self.gossip.metrics.set(Metric::EventsWaiting, self.events.len());
+        self.gossip.metrics.set(Metric::EventsWaiting, self.events.len() as u64);
         if std::mem::take(&mut self.has_new_neighbour) {
             self.joins.accepted();
         }
@@ -385,15 +387,7 @@ impl Actor {
         self.snapshot = state_of(directory);
         self.next_snapshot =
             Instant::now() + SNAPSHOT_GAP_PER_MEMBER * u32::try_from(members.len()).unwrap_or(u32::MAX);
-        let metrics = &self.gossip.metrics;
-        for (metric, state) in [
-            (Metric::DirectoryAlive, MemberState::Alive),
-            (Metric::DirectoryDown, MemberState::Down),
-            (Metric::DirectoryLeft, MemberState::Left),
-            (Metric::DirectorySuspect, MemberState::Suspect),
-        ] {
-            metrics.set(metric, members.iter().filter(|member| member.state == state).count());
-        }
+        gauges::set_members(&members, &self.gossip.metrics);
         self.gossip.published.set_members(members);
     }
 }

@@ -192,7 +192,7 @@ impl Gossip {
 
     /// All counters and gauges.
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
-        self.metrics.set(Metric::InboxCommands, self.commands.len());
+        self.metrics.set(Metric::InboxCommands, self.commands.len() as u64);
         self.metrics.read().collect()
     }
 }

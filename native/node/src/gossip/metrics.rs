@@ -36,10 +36,20 @@ metrics! {
     OutboxBytes = "barrel_p2p.gossip.outbox_bytes",
     /// Messages that a slow peer had no room for.
     SendDropped = "barrel_p2p.gossip.send_dropped",
+    DeclaredDown = "barrel_p2p.directory.declared_down",
     DirectoryAlive = "barrel_p2p.directory.alive",
     DirectoryDown = "barrel_p2p.directory.down",
     DirectoryLeft = "barrel_p2p.directory.left",
     DirectorySuspect = "barrel_p2p.directory.suspect",
+    /// Claims about a later life of this node: two nodes run under one name, or somebody lies.
+    Impostors = "barrel_p2p.directory.impostors",
+    Reconciled = "barrel_p2p.directory.reconciled",
+    RefusedFull = "barrel_p2p.directory.refused.full",
+    RefusedFuture = "barrel_p2p.directory.refused.future",
+    RefusedRequests = "barrel_p2p.directory.refused.requests",
+    RefusedStamps = "barrel_p2p.directory.refused.stamps",
+    Refuted = "barrel_p2p.directory.refuted",
+    Suspected = "barrel_p2p.directory.suspected",
     ActiveView = "barrel_p2p.hyparview.active_view",
     Joined = "barrel_p2p.hyparview.joined",
     LeftCluster = "barrel_p2p.hyparview.left",
@@ -51,15 +61,23 @@ metrics! {
     PeerDownDropped = "barrel_p2p.hyparview.peer_down.dropped",
     PeerDownGraceful = "barrel_p2p.hyparview.peer_down.graceful",
     PeerDownNodedown = "barrel_p2p.hyparview.peer_down.nodedown",
+    PendingTimeout = "barrel_p2p.hyparview.pending_timeout",
+    /// Requests of others to be neighbours that were refused.
+    Rejected = "barrel_p2p.hyparview.rejected",
     Shuffle = "barrel_p2p.hyparview.shuffle",
     Broadcasts = "barrel_p2p.plumtree.broadcast",
+    CachedBytes = "barrel_p2p.plumtree.cached_bytes",
+    CachedMessages = "barrel_p2p.plumtree.cached_messages",
     Delivered = "barrel_p2p.plumtree.delivered",
+    EagerPeers = "barrel_p2p.plumtree.eager_peers",
     GossipReceived = "barrel_p2p.plumtree.gossip.received",
     GossipSent = "barrel_p2p.plumtree.gossip.sent",
     GraftReceived = "barrel_p2p.plumtree.graft.received",
     GraftSent = "barrel_p2p.plumtree.graft.sent",
     IHaveReceived = "barrel_p2p.plumtree.ihave.received",
     IHaveSent = "barrel_p2p.plumtree.ihave.sent",
+    LazyPeers = "barrel_p2p.plumtree.lazy_peers",
+    PendingIHaves = "barrel_p2p.plumtree.pending_ihaves",
     PruneReceived = "barrel_p2p.plumtree.prune.received",
     PruneSent = "barrel_p2p.plumtree.prune.sent",
 }
@@ -83,8 +101,8 @@ impl Metrics {
         self.0[metric as usize].fetch_add(more as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn set(&self, metric: Metric, value: usize) {
-        self.0[metric as usize].store(value as u64, Ordering::Relaxed);
+    pub(crate) fn set(&self, metric: Metric, value: u64) {
+        self.0[metric as usize].store(value, Ordering::Relaxed);
     }
 
     /// Names and values.

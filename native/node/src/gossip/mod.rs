@@ -18,7 +18,7 @@
 //! * `joins`: joins whose caller waits for the result
 //! * `events`: what the host is told, on credit
 //! * `published`: the state that anybody may read at any time
-//! * `metrics`: counters
+//! * `metrics`, `gauges`: what is counted, and what the stack counts by itself
 //! * `recent`: ids of broadcasts of late
 //! * `slot`: where a node keeps its gossip, and where peers' channels are led to it
 //!
@@ -29,6 +29,7 @@ mod actor;
 mod ear;
 mod events;
 mod frames;
+mod gauges;
 pub mod handle;
 mod inbox;
 mod joins;
