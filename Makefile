@@ -2,11 +2,13 @@
 # Everything has one home: the scripts do the work, this file names them.
 CASES ?= 1000000
 
-.PHONY: help demo test bench fuzz test-matrix clean
+.PHONY: help demo test sim sim-full bench fuzz test-matrix clean
 
 help:
 	@echo "make demo                  three nodes on this machine form a cluster over QUIC and show it"
 	@echo "make test                  every check and every test, one closing line"
+	@echo "make sim                   the gossip engine in virtual time: small clusters under every fault, one minute"
+	@echo "make sim-full              the same with up to 10,000 nodes, over 20 seeds"
 	@echo "make bench                 this carrier beside inet_tcp and inet_tls, same workload"
 	@echo "make fuzz CASES=10000000   random bytes into every decoder that reads from peers"
 	@echo "make test-matrix           the cluster suites on OTP 27 and 29, and between versions (root, Debian)"
@@ -20,6 +22,17 @@ demo:
 test:
 	@priv/bin/bootstrap.sh test
 	@test/run.sh
+
+SIMULATE = cargo run --quiet --release --package barrel_p2p_sim -- native/sim/scenarios
+
+sim:
+	@priv/bin/bootstrap.sh demo
+	@$(SIMULATE)/small
+
+sim-full:
+	@priv/bin/bootstrap.sh demo
+	@$(SIMULATE)/speed --threads 1
+	@$(SIMULATE)/full
 
 bench:
 	@priv/bin/bootstrap.sh test
