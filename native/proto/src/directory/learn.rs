@@ -10,7 +10,6 @@ use super::record::{is_live, Record};
 use super::state::send;
 use super::{Directory, Message};
 use crate::contact::Contact;
-use crate::hlc::DEFAULT_MAX_SKEW_MS;
 use crate::machine::{Event, MemberState, Now, Output, Outputs};
 
 /// How this node came to know.
@@ -49,13 +48,14 @@ impl Directory {
         if record.contact.name == self.own.contact.name {
             return self.hear_of_self(now, &record);
         }
-        // A clock within the allowed skew may have started such a life; any other makes a life that no restart of the
-        // member could ever supersede.
-        if record.contact.incarnation.started_ms > now.wall_ms.saturating_add(DEFAULT_MAX_SKEW_MS) {
+        let known = self.table.record(&record.contact.name);
+        // A life that a link has proved may speak, however wrong its clock is.
+        let proved = known.as_ref().is_some_and(|known| known.contact.incarnation == record.contact.incarnation);
+        if !proved && record.contact.incarnation.started_ms > now.wall_ms.saturating_add(MAX_AHEAD_MS) {
             self.stats.refused_future += 1;
             return Sender::Fine;
         }
-        match self.table.record(&record.contact.name) {
+        match known {
             Some(known) => {
                 // Hearsay: the member gets its time to refute from here, too.
                 if record.state == MemberState::Down && known.state != MemberState::Down {
@@ -140,7 +140,8 @@ impl Directory {
         self.probe_answered(now, from);
     }
 
-    /// Tells a peer that it is not held to be alive, so that it can refute.
+    /// Tells a peer that asks, and is not held to be alive, so that it can refute. Only who asks: were a refutation
+    /// answered too, two that cannot agree would never stop talking.
     pub(super) fn correct(&self, peer: &Arc<Contact>, out: &mut Outputs) {
         if let Some(record) = self.table.record(&peer.name) {
             if record.state != MemberState::Alive && record.contact.incarnation == peer.incarnation {
@@ -193,3 +194,7 @@ impl Directory {
         }
     }
 }
+
+/// How far in the future a life may have begun, in milliseconds: a day, so that no member with a clock in the wrong time
+/// zone is shut out. A later one could not be superseded by a restart for longer than that.
+const MAX_AHEAD_MS: u64 = 24 * 3600 * 1000;

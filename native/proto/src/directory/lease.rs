@@ -27,9 +27,9 @@ pub(super) struct Lease {
 }
 
 impl Directory {
-    /// Renews this node's lease, if it is time.
+    /// Renews this node's lease, if the next round would be further off the period than this one.
     pub(super) fn renew_lease(&mut self, now: Now) {
-        if now.mono >= self.lease.renewed + self.lease_period(self.table.live()) {
+        if now.mono + self.config.digest_period / 2 >= self.lease.renewed + self.lease_period(self.table.live()) {
             self.lease.renewed = now.mono;
             self.lease.beat = self.lease.beat.saturating_add(1);
             let me = self.own.contact.name.clone();

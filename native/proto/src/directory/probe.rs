@@ -84,8 +84,12 @@ impl Directory {
         }
     }
 
-    /// Asks a member, by telling it what is believed about it.
+    /// Asks a member, by telling it what is believed about it. Who has been asked already keeps the time that it has, or
+    /// silence would never come to light; only a suspicion is news to it.
     pub(super) fn probe(&mut self, now: Now, name: &NodeName, purpose: Purpose, out: &mut Outputs) {
+        if purpose != Purpose::Suspicion && self.probes.purposes.contains_key(name) {
+            return;
+        }
         let Some(record) = self.table.record(name) else { return };
         self.probes.purposes.insert(name.clone(), purpose);
         self.probes.deadlines.set(name, now.mono + self.health.stretch(self.config.probe_timeout));

@@ -90,7 +90,7 @@ impl Directory {
         }
     }
 
-    pub(super) fn on_summary(&mut self, _now: Now, from: &Arc<Contact>, theirs: &[u32; BUCKETS], out: &mut Outputs) {
+    pub(super) fn on_summary(&mut self, from: &Arc<Contact>, theirs: &[u32; BUCKETS], out: &mut Outputs) {
         if self.reconcile.is_with(&from.name) {
             // Both began at once: the smaller name goes on.
             if self.own.contact.name < from.name {
@@ -108,7 +108,7 @@ impl Directory {
         self.serve(from, differing, out);
     }
 
-    pub(super) fn on_want(&mut self, _now: Now, from: &Arc<Contact>, wanted: Buckets, out: &mut Outputs) {
+    pub(super) fn on_want(&mut self, from: &Arc<Contact>, wanted: Buckets, out: &mut Outputs) {
         match &mut self.reconcile.exchange {
             Some(exchange) if exchange.with == from.name && !exchange.wanted => exchange.wanted = true,
             // Unasked: a small message must not get a large answer.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use barrel_p2p_base::{NodeName, Random, Time};
 
@@ -106,17 +107,20 @@ impl Directory {
                     self.stats.refused_stamps += 1;
                 }
                 self.on_digest(now, from, fingerprint, out);
+                self.correct(from, out);
             }
-            Message::Probe(record) => self.on_probe(now, from, record, out),
+            Message::Probe(record) => {
+                self.on_probe(now, from, record, out);
+                self.correct(from, out);
+            }
             Message::Records { records, last } => self.on_records(now, from, records, last, out),
             Message::Rumours { records, beats } => {
                 self.on_rumours(now, from, records, out);
                 self.on_beats(now, from, beats);
             }
-            Message::Summary(buckets) => self.on_summary(now, from, &buckets, out),
-            Message::Want(buckets) => self.on_want(now, from, buckets, out),
+            Message::Summary(buckets) => self.on_summary(from, &buckets, out),
+            Message::Want(buckets) => self.on_want(from, buckets, out),
         }
-        self.correct(from, out);
     }
 
     /// Joins again after [`Directory::leave`]; nothing otherwise.
@@ -147,6 +151,9 @@ impl Directory {
 
     /// This node is reached elsewhere from now on.
     pub fn moved(&mut self, now: Now, addresses: Box<[SocketAddr]>) {
+        if self.own.contact.addresses == addresses {
+            return;
+        }
         self.own.contact = Arc::new(Contact { addresses, ..Contact::clone(&self.own.contact) });
         if !self.has_left() {
             self.speak(now, 0, MemberState::Alive);
@@ -240,9 +247,9 @@ impl Directory {
     }
 
     fn start_rounds(&mut self, now: Now) {
-        let span = |random: &mut Random, period| random.between(std::time::Duration::ZERO, period);
-        self.timers.set(ROUND, now.mono + span(&mut self.random, self.config.digest_period));
-        self.timers.set(PROBE, now.mono + span(&mut self.random, self.config.probe_period));
+        for (timer, period) in [(ROUND, self.config.digest_period), (PROBE, self.config.probe_period)] {
+            self.timers.set(timer, now.mono + self.random.between(Duration::ZERO, period));
+        }
     }
 
     fn has_left(&self) -> bool {

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From a silent link to a member that is down, or not.
+
+use super::*;
+
+#[test]
+fn a_silent_link_makes_a_suspect_who_is_asked_and_told_about_to_all() {
+    let mut directory = with_neighbours(&[1, 2]);
+    let out = unreachable(&mut directory, at(1000), 1, Why::Lost);
+    assert_eq!(out, [send(1, Message::Probe(claim(1, 1, Suspect)))]);
+    let out = flush(&mut directory, at(1000), &[]);
+    assert_eq!(out, [rumours(1, vec![claim(1, 1, Suspect)]), rumours(2, vec![claim(1, 1, Suspect)])]);
+    // A second reason changes nothing.
+    assert_eq!(unreachable(&mut directory, at(1500), 1, Why::DialFailed), []);
+    assert_eq!(directory.suspects(), 1);
+}
+
+#[test]
+fn a_suspect_that_does_not_refute_is_down_after_its_time() {
+    let mut directory = with_neighbours(&[1]);
+    unreachable(&mut directory, at(1000), 1, Why::Lost);
+    run(&mut directory, 2999);
+    assert_eq!(state(&directory, 1), Some(Suspect));
+    assert!(run(&mut directory, 3000).contains(&down(1, Down)));
+    assert_eq!((directory.live(), directory.departed(), directory.suspects()), (1, 1, 0));
+}
+
+#[test]
+fn a_refuted_suspicion_does_not_end_the_member_later() {
+    let mut directory = with_neighbours(&[1, 2]);
+    unreachable(&mut directory, at(1000), 1, Why::Lost);
+    assert_eq!(hear(&mut directory, at(1100), 2, vec![claim(1, 2, Alive)]), []);
+    assert_eq!(directory.suspects(), 0);
+    for ms in (1200..6_000).step_by(100) {
+        assert!(!run(&mut directory, ms).contains(&down(1, Down)));
+    }
+    assert_eq!(state(&directory, 1), Some(Alive));
+}
+
+#[test]
+fn an_older_refutation_does_not_clear_a_suspect() {
+    let mut directory = with_neighbours(&[1, 2]);
+    unreachable(&mut directory, at(1000), 1, Why::Lost);
+    hear(&mut directory, at(1100), 2, vec![claim(1, 1, Alive)]);
+    assert_eq!(state(&directory, 1), Some(Suspect));
+}
+
+#[test]
+fn who_says_that_it_stops_is_down_at_once() {
+    let mut directory = with_neighbours(&[1]);
+    assert_eq!(unreachable(&mut directory, at(1000), 1, Why::Stopped), [down(1, Down)]);
+    assert_eq!(unreachable(&mut directory, at(1000), 1, Why::Stopped), []);
+}
+
+#[test]
+fn a_link_closed_for_another_reason_says_nothing_about_the_member() {
+    let mut directory = with_neighbours(&[1]);
+    assert_eq!(unreachable(&mut directory, at(1000), 1, Why::Closed), []);
+    assert_eq!(state(&directory, 1), Some(Alive));
+}
+
+#[test]
+fn neither_strangers_nor_this_node_become_suspects() {
+    let mut directory = with_neighbours(&[1]);
+    for why in [Why::Closed, Why::DialFailed, Why::Lost, Why::Stopped] {
+        assert_eq!(unreachable(&mut directory, at(1000), 9, why), []);
+        assert_eq!(unreachable(&mut directory, at(1000), 0, why), []);
+    }
+    assert_eq!(directory.live(), 2);
+}
+
+#[test]
+fn a_node_that_slept_gives_suspects_their_time_again() {
+    let mut directory = with_neighbours(&[1]);
+    unreachable(&mut directory, at(1000), 1, Why::Lost);
+    run(&mut directory, 2900);
+    // The timer at three seconds fires at thirteen; what the suspect said meanwhile still waits in the inbox.
+    let mut out = Vec::new();
+    directory.handle_timeout(at(13_000), &mut out);
+    assert!(!out.contains(&down(1, Down)));
+    assert_eq!(hear(&mut directory, at(13_000), 1, vec![claim(1, 2, Alive)]), []);
+    assert_eq!(state(&directory, 1), Some(Alive));
+}
+
+#[test]
+fn who_had_to_refute_is_slower_to_condemn() {
+    let mut directory = with_neighbours(&[1, 2]);
+    hear(&mut directory, at(1000), 2, vec![claim(0, 1, Suspect)]);
+    unreachable(&mut directory, at(1000), 1, Why::Lost);
+    run(&mut directory, 3100);
+    assert_eq!(state(&directory, 1), Some(Suspect));
+    assert!(run(&mut directory, 5000).contains(&down(1, Down)));
+}
+
+#[test]
+fn who_is_believed_down_and_asks_is_told_so_and_comes_back() {
+    let mut directory = with_neighbours(&[1, 2]);
+    unreachable(&mut directory, at(1000), 1, Why::Stopped);
+    flush(&mut directory, at(1000), &[]);
+    let digest = Message::Digest { fingerprint: directory.fingerprint(), stamp: stamp(0) };
+    assert_eq!(receive(&mut directory, at(1100), 1, digest), [rumours(1, vec![claim(1, 1, Down)])]);
+    assert_eq!(hear(&mut directory, at(1200), 1, vec![claim(1, 2, Alive)]), [up(1)]);
+    assert_eq!(flush(&mut directory, at(1200), &[]), [rumours(2, vec![claim(1, 2, Alive)])]);
+}
+
+/// Were every message of a suspect answered, and its answer refused, the two would talk for ever.
+#[test]
+fn two_that_cannot_agree_do_not_talk_for_ever() {
+    let mut directory = with_neighbours(&[1]);
+    hear(&mut directory, at(1), 1, vec![claim(1, u32::MAX, Suspect)]);
+    assert_eq!(hear(&mut directory, at(2), 1, vec![claim(1, u32::MAX, Alive)]), []);
+}
