@@ -32,8 +32,21 @@ stop(_State) ->
 -spec ready() -> ok | {error, string()}.
 ready() ->
     case barrel_p2p_guard:check() of
-        ok -> configured(erlang:is_alive());
-        {error, Text} -> {error, Text}
+        ok ->
+            case configured(erlang:is_alive()) of
+                ok -> loaded();
+                {error, Text} -> {error, Text}
+            end;
+        {error, Text} ->
+            {error, Text}
+    end.
+
+%% Without distribution nobody has loaded the native core yet, and the clock is in it.
+-spec loaded() -> ok | {error, string()}.
+loaded() ->
+    case barrel_p2p_native:load() of
+        ok -> ok;
+        {error, Error} -> {error, barrel_p2p_native:format_error(Error)}
     end.
 
 -spec configured(Alive :: boolean()) -> ok | {error, string()}.

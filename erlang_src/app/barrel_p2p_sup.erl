@@ -3,7 +3,9 @@
 -moduledoc """
 The root of the supervision tree.
 
-Empty as yet: the carrier belongs to `net_kernel`, which starts it before any application, and the native core runs on its own threads.
+The carrier is not in it: it belongs to `net_kernel`, which starts it before any application, and the native core runs on its own threads. Each
+process here can crash and come back by itself: what must survive that, the subscriptions and who was announced as neighbour, stands in tables that
+belong to this process.
 """.
 
 -behaviour(supervisor).
@@ -15,4 +17,8 @@ start_link() ->
 
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
-    {ok, {#{strategy => one_for_one, intensity => 10, period => 10}, []}}.
+    ok = barrel_p2p_events:new_table(),
+    ok = barrel_p2p_membership:new_table(),
+    Children = [#{id => Module, start => {Module, start_link, []}}
+                || Module <- [barrel_p2p_events, barrel_p2p_membership, barrel_p2p_bootstrap, barrel_p2p_dist_gc]],
+    {ok, {#{strategy => one_for_one, intensity => 10, period => 10}, Children}}.

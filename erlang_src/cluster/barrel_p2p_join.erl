@@ -55,10 +55,12 @@ contact(Target) ->
         {error, _} -> error(badarg, [Target])
     end.
 
-%% What to dial for a contact. Each address of a host without a name is a contact of its own: one host name may stand for a whole cluster.
+%% What to dial for a contact. Each address of a host without a name is a contact of its own: one host name may stand for a whole cluster, this
+%% node included, which is left out.
 -spec targets(barrel_p2p_config_schema:contact()) -> [attempt()].
 targets({<<>>, {Host, Port}}) ->
-    [#{node => <<>>, addresses => [{Address, Port}]} || Address <- resolved(Host)];
+    Own = own_addresses(Port),
+    [#{node => <<>>, addresses => [{list_to_binary(inet:ntoa(Ip)), Port}]} || Ip <- resolved(binary_to_list(Host)), not lists:member(Ip, Own)];
 targets({Name, none}) ->
     case barrel_p2p_discovery:addresses(Name) of
         {ok, Addresses} -> [#{node => Name, addresses => Addresses}];
@@ -113,10 +115,17 @@ wait(Refs, Deadline, Reasons) ->
 report(_Target, ok) -> ok;
 report(Target, {error, Reason}) -> barrel_p2p_log:report(warning, #{event => join_failed, target => Target, reason => Reason}).
 
--spec resolved(binary()) -> [binary()].
+-spec resolved(string()) -> [inet:ip_address()].
 resolved(Host) ->
-    Text = binary_to_list(Host),
-    case inet:parse_address(Text) of
-        {ok, _} -> [Host];
-        {error, einval} -> [list_to_binary(inet:ntoa(Ip)) || Family <- [inet, inet6], {ok, Ips} <- [inet:getaddrs(Text, Family)], Ip <- Ips]
+    case inet:parse_address(Host) of
+        {ok, Ip} -> [Ip];
+        {error, einval} -> [Ip || Family <- [inet, inet6], {ok, Ips} <- [inet:getaddrs(Host, Family)], Ip <- Ips]
+    end.
+
+%% Where this node itself answers at that port.
+-spec own_addresses(inet:port_number()) -> [inet:ip_address()].
+own_addresses(Port) ->
+    case {barrel_p2p_dist:listen_port(), inet:getifaddrs()} of
+        {{ok, Port}, {ok, Interfaces}} -> [Ip || {_, Options} <- Interfaces, {addr, Ip} <- Options];
+        _ -> []
     end.

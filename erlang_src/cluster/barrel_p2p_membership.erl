@@ -20,6 +20,8 @@ process the successor first says that they are gone, which is true since the eng
 
 %% How long going back to former neighbours may take.
 -define(REJOIN_MS, 10_000).
+%% How long the end of the application may wait for the engine to say goodbye.
+-define(GOODBYE_MS, 1_000).
 
 %% The caller becomes the owner of what must survive this process.
 -spec new_table() -> ok.
@@ -89,9 +91,24 @@ handle_info(_Other, State) ->
 -spec terminate(term(), state()) -> ok.
 terminate(shutdown, Gossip) when Gossip =/= none ->
     ok = barrel_p2p_gossip:command(fun barrel_p2p_nif:gossip_leave/1),
+    ok = until_left(Gossip),
     barrel_p2p_gossip:stop();
 terminate(_Reason, _State) ->
     barrel_p2p_gossip:stop().
+
+%% The engine has said goodbye when it says that it has left; stopped before, it would not.
+-spec until_left(barrel_p2p_nif:gossip()) -> ok.
+until_left(Gossip) ->
+    receive
+        {barrel_p2p_gossip, Gossip, Events} ->
+            lists:foreach(fun told/1, Events),
+            ok = barrel_p2p_nif:gossip_ack(Gossip, length(Events)),
+            case lists:member(left, Events) of
+                true -> ok;
+                false -> until_left(Gossip)
+            end
+    after ?GOODBYE_MS -> ok
+    end.
 
 %% Whoever joins does not want to be alone any more.
 -spec wanted(ok | {error, barrel_p2p_join:reason()}) -> ok | {error, barrel_p2p_join:reason()}.
