@@ -203,3 +203,27 @@ fn one_gossip_at_a_time_and_a_new_one_after_it() {
     dynamic.node.stop();
     assert_eq!(gossip_on(&dynamic.node).unwrap_err(), StartError::NotStarted);
 }
+
+/// The new life of a node takes the place of the old one, which nobody had time to miss.
+#[test]
+fn a_restarted_node_is_a_member_again() {
+    let mut members = cluster(3);
+    let old = members.pop().unwrap();
+    let identity = old.node.identity.clone();
+    let before = members[0].gossip.member(&old.node.name).unwrap().contact.incarnation;
+    // The old run says nothing any more: its links stay, as after a kill.
+    old.gossip.stop();
+    let dir = tempfile::TempDir::new().unwrap();
+    let new = Member::on(TestNode::with_identity("n2@127.0.0.1", "secret", identity, dir));
+    assert_eq!(new.join(members[0].node.address()), Ok(()));
+    wait_until("everybody knows the new run", || {
+        members.iter().all(|member| {
+            let known = member.gossip.member(&old.node.name);
+            known.is_some_and(|known| known.state == MemberState::Alive && known.contact.incarnation > before)
+        })
+    });
+    wait_until("and it knows everybody", || new.member_names().len() == 3);
+    let payload = Bytes::from_static(b"welcome back");
+    members[1].gossip.broadcast(None, payload.clone()).unwrap();
+    assert_eq!(new.expect_broadcast(), payload);
+}

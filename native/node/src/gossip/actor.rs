@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Occurrences (count) handled in one turn, before timers and commands have theirs.
-const TURN: usize = 64;
+const TURN: usize = 16;
 
 /// How often idle lines and gauges are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
