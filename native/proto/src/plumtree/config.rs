@@ -10,8 +10,6 @@ pub struct Config {
     pub graft_timeout: Duration,
     /// How long the answer may take until the next announcer is asked.
     pub graft_retry: Duration,
-    /// How much earlier than the payload an announcement must have come for its link to take the other's place.
-    pub optimisation_threshold: Duration,
     /// Payloads remembered for those who ask, in bytes.
     pub cache_bytes: usize,
     /// Ids remembered, in number.
@@ -21,9 +19,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            graft_timeout: Duration::from_millis(100),
+            graft_timeout: Duration::from_millis(10),
             graft_retry: Duration::from_millis(250),
-            optimisation_threshold: Duration::from_millis(50),
             cache_bytes: 8 * 1024 * 1024,
             cache_count: 65_536,
         }

@@ -1,37 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Broadcasts that were announced and have not come (section 3.6).
 //!
-//! Keeps: several announcers of each, asked in turn until one answers, because one of them may die meanwhile. Departure
-//! from the paper, which asks each announcer once: a question may be lost too.
+//! Keeps: several announcers of each, asked in turn until the payload comes, because one of them may die meanwhile.
+//! Departure from the paper, which asks each announcer once: a question may be lost too.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use barrel_p2p_base::Time;
+use barrel_p2p_base::{NodeName, Time};
 
 use crate::contact::Contact;
 use crate::message::MessageId;
 
-/// Broadcasts awaited (count); more are left to their payloads. Each costs up to 100 bytes and four shared contacts.
+/// Broadcasts awaited (count); more are left to their payloads. Each costs some 200 bytes.
 const MAX_MISSING: usize = 4096;
 
 /// Announcers remembered of each (count).
-const MAX_ANNOUNCERS: usize = 4;
+const MAX_ANNOUNCERS: usize = 8;
 
-/// Questions for each (count): every announcer is asked twice.
-const MAX_QUESTIONS: usize = 2 * MAX_ANNOUNCERS;
+/// Questions for each (count), over all announcers.
+const MAX_QUESTIONS: usize = 8;
 
 /// One that was announced.
 #[derive(Clone, Debug)]
 pub(super) struct Missing {
-    /// Who has it; the fastest first.
-    pub(super) announcers: Vec<Arc<Contact>>,
-    /// When it was announced first.
-    pub(super) since: Time,
+    /// How many links the payload would have crossed, by the first announcement.
+    pub(super) hops: u16,
+    /// Who has it or will have it. Once `chosen`, the first one is to send it.
+    announcers: Vec<Arc<Contact>>,
+    chosen: bool,
     /// When it is asked for next.
     due: Time,
     /// How often it was asked for.
     questions: usize,
+}
+
+impl Missing {
+    /// Who is to send it, if that is decided.
+    pub(super) fn source(&self) -> Option<&Arc<Contact>> {
+        self.announcers.first().filter(|_| self.chosen)
+    }
+
+    /// One more has it.
+    pub(super) fn add(&mut self, from: &Arc<Contact>) {
+        if self.announcers.len() < MAX_ANNOUNCERS && self.announcers.iter().all(|known| known.name != from.name) {
+            self.announcers.push(Arc::clone(from));
+        }
+    }
+
+    /// This one is to send it, unasked; at `due` it is asked nevertheless.
+    pub(super) fn choose(&mut self, from: &Arc<Contact>, due: Time) {
+        self.announcers.retain(|known| known.name != from.name);
+        self.announcers.insert(0, Arc::clone(from));
+        self.chosen = true;
+        self.due = due;
+    }
 }
 
 /// All that were announced.
@@ -43,21 +66,17 @@ impl Announced {
         self.0.len()
     }
 
-    /// Somebody has a broadcast. Is it the first one to say so?
-    pub(super) fn add(&mut self, now: Time, id: MessageId, from: &Arc<Contact>, due: Time) -> bool {
-        if let Some(missing) = self.0.get_mut(&id) {
-            if missing.announcers.len() < MAX_ANNOUNCERS
-                && missing.announcers.iter().all(|known| known.name != from.name)
-            {
-                missing.announcers.push(Arc::clone(from));
-            }
-            return false;
-        }
+    pub(super) fn get_mut(&mut self, id: &MessageId) -> Option<&mut Missing> {
+        self.0.get_mut(id)
+    }
+
+    /// Remembers one, to be asked for at `due`; unless there are too many.
+    pub(super) fn insert(&mut self, id: MessageId, from: &Arc<Contact>, hops: u16, due: Time) -> Option<&mut Missing> {
         if self.0.len() >= MAX_MISSING {
-            return false;
+            return None;
         }
-        self.0.insert(id, Missing { announcers: vec![Arc::clone(from)], since: now, due, questions: 0 });
-        true
+        let announcers = vec![Arc::clone(from)];
+        Some(self.0.entry(id).or_insert(Missing { hops, announcers, chosen: false, due, questions: 0 }))
     }
 
     /// It came.
@@ -72,13 +91,28 @@ impl Announced {
             if missing.due > now {
                 return true;
             }
-            let turn = missing.questions % missing.announcers.len();
-            questions.push((*id, Arc::clone(&missing.announcers[turn])));
+            if missing.questions > 0 {
+                missing.announcers.rotate_left(1);
+            }
+            missing.chosen = true;
             missing.questions += 1;
             missing.due = next;
+            questions.extend(missing.source().map(|source| (*id, Arc::clone(source))));
             missing.questions < MAX_QUESTIONS
         });
         questions
+    }
+
+    /// What this source was to send unasked is due now. Is it the source of anything?
+    pub(super) fn hurry(&mut self, now: Time, source: &NodeName) -> bool {
+        let mut any = false;
+        for missing in self.0.values_mut().filter(|missing| missing.source().is_some_and(|from| from.name == *source)) {
+            any = true;
+            if missing.questions == 0 {
+                missing.due = now;
+            }
+        }
+        any
     }
 
     /// When the next one is due.

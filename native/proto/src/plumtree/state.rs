@@ -9,7 +9,7 @@ use barrel_p2p_base::{NodeName, Time};
 use bytes::Bytes;
 
 use super::cache::{Cache, Seen};
-use super::missing::Announced;
+use super::missing::{Announced, Missing};
 use super::{Announcement, Config, Message};
 use crate::contact::Contact;
 use crate::machine::{Event, Output, Outputs};
@@ -23,9 +23,7 @@ pub struct State {
     links: Vec<Link>,
     cache: Cache,
     announced: Announced,
-    /// What lazy links have not been told yet.
-    announcements: Vec<Announcement>,
-    /// When lazy links may be told again.
+    /// When neighbours may be told of more.
     quiet_until: Time,
     timers: Timers<2>,
     stats: Stats,
@@ -53,6 +51,8 @@ pub struct Stats {
 struct Link {
     to: Arc<Contact>,
     kind: Kind,
+    /// What the neighbour will be told of.
+    untold: Vec<Announcement>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +61,12 @@ enum Kind {
     Lazy,
 }
 
-const ANNOUNCE: usize = 0;
+const TELL: usize = 0;
 const GRAFT: usize = 1;
 
 /// Announcements of this span travel together. A single broadcast is announced at once: a late announcement would make
 /// a late question. Guess: short beside the links, long beside a burst.
-const ANNOUNCE_SPACING: Duration = Duration::from_millis(10);
+const TELL_SPACING: Duration = Duration::from_millis(10);
 
 /// What a new neighbour is told of: as long as a node may have been without any neighbour while it found new ones.
 const RECENT: Duration = Duration::from_secs(10);
@@ -79,7 +79,6 @@ impl State {
             links: Vec::new(),
             cache: Cache::default(),
             announced: Announced::default(),
-            announcements: Vec::new(),
             quiet_until: Time::ZERO,
             timers: Timers::new(),
             stats: Stats::default(),
@@ -117,7 +116,7 @@ impl State {
     /// misses nothing.
     pub fn up(&mut self, now: Time, contact: &Arc<Contact>, out: &mut Outputs) {
         self.links.retain(|link| link.to.name != contact.name);
-        self.links.push(Link { to: Arc::clone(contact), kind: Kind::Eager });
+        self.links.push(Link { to: Arc::clone(contact), kind: Kind::Eager, untold: Vec::new() });
         let recent = self.cache.recent(now, RECENT).filter(|seen| seen.payload.is_some()).take(MAX_ANNOUNCEMENTS);
         let recent: Arc<[_]> = recent.map(|seen| Announcement { id: seen.id, hops: seen.hops + 1 }).collect();
         if !recent.is_empty() {
@@ -134,7 +133,6 @@ impl State {
     /// Starts a broadcast, unless its id was seen before. Larger payloads than allowed are not sent.
     pub fn broadcast(&mut self, now: Time, id: MessageId, payload: Bytes, out: &mut Outputs) {
         if payload.len() <= MAX_PAYLOAD_BYTES && !self.knows(&id) {
-            self.announced.take(&id);
             self.pass_on(now, Announcement { id, hops: 0 }, payload, None, out);
         }
     }
@@ -146,8 +144,8 @@ impl State {
                 self.on_gossip(now, from, Announcement { id, hops }, payload, out);
             }
             Message::Graft(id) => self.on_graft(from, id, out),
-            Message::IHave(announcements) => self.on_ihave(now, from, &announcements),
-            Message::Prune => self.set(from, Kind::Lazy),
+            Message::IHave(announcements) => self.on_ihave(now, from, &announcements, out),
+            Message::Prune => self.on_prune(now, from),
         }
     }
 
@@ -158,8 +156,8 @@ impl State {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time, out: &mut Outputs) {
-        if self.timers.take_due(ANNOUNCE, now) {
-            self.announce(now, out);
+        if self.timers.take_due(TELL, now) {
+            self.tell_untold(now, out);
         }
         if self.timers.take_due(GRAFT, now) {
             for (id, announcer) in self.announced.questions(now, now + self.config.graft_retry) {
@@ -181,11 +179,14 @@ impl State {
         }
         self.stats.delivered += 1;
         out.push(Output::Event(Event::Delivered { id: what.id, hops: what.hops, payload: payload.clone() }));
-        self.set(from, Kind::Eager);
-        self.optimise(now, from, &what.id, out);
+        if self.lazy().any(|contact| contact.name == from.name) {
+            // The other end was told to make the link lazy while this was on its way.
+            self.graft(from, None, out);
+        }
         self.pass_on(now, what, payload, Some(from), out);
     }
 
+    /// Each neighbour gets the payload or hears of it, once.
     fn pass_on(
         &mut self,
         now: Time,
@@ -195,55 +196,100 @@ impl State {
         out: &mut Outputs,
     ) {
         let Announcement { id, hops } = what;
-        let next = hops.saturating_add(1);
-        let mut lazy = false;
-        for link in &self.links {
-            if from.is_some_and(|from| from.name == link.to.name) {
-                continue;
-            }
-            match link.kind {
-                Kind::Eager => {
-                    self.stats.gossip_sent += 1;
-                    send(&link.to, Message::Gossip { id, hops: next, payload: payload.clone() }, out);
-                }
-                Kind::Lazy => lazy = true,
+        let next = Announcement { id, hops: hops.saturating_add(1) };
+        let missing = self.announced.take(&id);
+        if self.announced.len() == 0 {
+            self.timers.cancel(GRAFT);
+        }
+        let source = missing.as_ref().and_then(Missing::source).map(|source| source.name.clone());
+        let told = missing.is_some();
+        for link in self.links.iter().filter(|link| from.is_none_or(|from| from.name != link.to.name)) {
+            // Who was to send it has it, or waits for it as this node did.
+            if link.kind == Kind::Eager && source.as_ref() != Some(&link.to.name) {
+                self.stats.gossip_sent += 1;
+                send(&link.to, Message::Gossip { id, hops: next.hops, payload: payload.clone() }, out);
             }
         }
+        self.tell(now, next, out, |link| {
+            let sender = from.is_some_and(|from| from.name == link.to.name);
+            !sender && (source.as_ref() == Some(&link.to.name) || link.kind == Kind::Lazy && !told)
+        });
         let seen = Seen { id, hops, at: now, payload: Some(payload) };
         self.cache.insert(seen, self.config.cache_bytes, self.config.cache_count);
-        if lazy {
-            self.announcements.push(Announcement { id, hops: next });
-            if now >= self.quiet_until || self.announcements.len() == MAX_ANNOUNCEMENTS {
-                self.announce(now, out);
-            } else if self.timers.get(ANNOUNCE).is_none() {
-                self.timers.set(ANNOUNCE, self.quiet_until);
+    }
+
+    /// Announces a broadcast to some neighbours: at once, or soon if it is one of many.
+    fn tell(&mut self, now: Time, what: Announcement, out: &mut Outputs, whom: impl Fn(&Link) -> bool) {
+        let at_once = now >= self.quiet_until;
+        let mut shared = None;
+        for link in self.links.iter_mut().filter(|link| whom(link)) {
+            if at_once {
+                let list = shared.get_or_insert_with(|| Arc::from([what]));
+                self.stats.ihave_sent += 1;
+                send(&link.to, Message::IHave(Arc::clone(list)), out);
+            } else if link.untold.len() < MAX_ANNOUNCEMENTS {
+                link.untold.push(what);
+                self.timers.set(TELL, self.quiet_until);
             }
+        }
+        if shared.is_some() {
+            self.quiet_until = now + TELL_SPACING;
         }
     }
 
-    fn announce(&mut self, now: Time, out: &mut Outputs) {
-        let announcements: Arc<[_]> = self.announcements.as_slice().into();
-        self.announcements.clear();
-        self.timers.cancel(ANNOUNCE);
-        self.quiet_until = now + ANNOUNCE_SPACING;
-        for link in self.links.iter().filter(|link| link.kind == Kind::Lazy) {
+    fn tell_untold(&mut self, now: Time, out: &mut Outputs) {
+        self.quiet_until = now + TELL_SPACING;
+        for link in self.links.iter_mut().filter(|link| !link.untold.is_empty()) {
             self.stats.ihave_sent += 1;
-            send(&link.to, Message::IHave(Arc::clone(&announcements)), out);
+            send(&link.to, Message::IHave(link.untold.as_slice().into()), out);
+            link.untold.clear();
         }
     }
 
     /// Section 3.6: a payload that is announced and does not come is asked for.
-    fn on_ihave(&mut self, now: Time, from: &Arc<Contact>, announcements: &[Announcement]) {
+    ///
+    /// Departure from the paper: the announcement is passed on before the payload has come. So announcements run ahead
+    /// of payloads, over all links, and the tree turns to each sender while its payload is still on the way: who hears
+    /// of it over a lazy link asks at once, and gives up the eager link that would bring the payload later. The paper's
+    /// tree has the shape that suited its first sender, and counts hops to improve it for one sender (section 3.8).
+    fn on_ihave(&mut self, now: Time, from: &Arc<Contact>, announcements: &[Announcement], out: &mut Outputs) {
+        let eager = self.links.iter().any(|link| link.to.name == from.name && link.kind == Kind::Eager);
+        let patience = now + self.config.graft_retry;
         for announcement in announcements {
-            if self.knows(&announcement.id) {
+            let Announcement { id, hops } = *announcement;
+            if self.knows(&id) {
                 continue;
             }
-            let due = now + self.config.graft_timeout;
-            if self.announced.add(now, announcement.id, from, due) {
-                let first = self.timers.get(GRAFT).map_or(due, |at| at.min(due));
-                self.timers.set(GRAFT, first);
+            let Some(missing) = self.announced.get_mut(&id) else {
+                self.on_first_ihave(now, from, *announcement, eager, out);
+                continue;
+            };
+            missing.add(from);
+            if !eager || hops > missing.hops.saturating_add(1) {
+                // Not a link of the tree, or one further down.
+            } else if hops == missing.hops.saturating_add(1) {
+                // As far from the sender as this node: neither needs the other.
+                self.prune(from, out);
+            } else if missing.source().is_none() {
+                missing.choose(from, patience);
+            } else {
+                self.prune(from, out);
             }
         }
+    }
+
+    fn on_first_ihave(&mut self, now: Time, from: &Arc<Contact>, what: Announcement, eager: bool, out: &mut Outputs) {
+        let (soon, late) = (now + self.config.graft_timeout, now + self.config.graft_retry);
+        let Some(missing) = self.announced.insert(what.id, from, what.hops, soon) else {
+            return;
+        };
+        if eager {
+            missing.choose(from, late);
+        }
+        let due = if eager { late } else { soon };
+        self.timers.set(GRAFT, self.timers.get(GRAFT).map_or(due, |at| at.min(due)));
+        let next = Announcement { id: what.id, hops: what.hops.saturating_add(1) };
+        self.tell(now, next, out, |link| link.to.name != from.name);
     }
 
     fn on_graft(&mut self, from: &Arc<Contact>, id: Option<MessageId>, out: &mut Outputs) {
@@ -257,19 +303,13 @@ impl State {
         }
     }
 
-    /// Section 3.8: the tree turns to a link that was faster. Departure: the paper counts hops; here the clock decides,
-    /// because a detour over near nodes is better than one long link, and it costs no repeated payload either.
-    fn optimise(&mut self, now: Time, from: &Arc<Contact>, id: &MessageId, out: &mut Outputs) {
-        let Some(missing) = self.announced.take(id) else {
-            return;
-        };
-        if self.announced.len() == 0 {
-            self.timers.cancel(GRAFT);
-        }
-        let faster = missing.announcers.first().filter(|first| first.name != from.name);
-        if let Some(faster) = faster.filter(|_| now - missing.since > self.config.optimisation_threshold) {
-            self.graft(faster, None, out);
-            self.prune(from, out);
+    /// Section 3.5. A link on which this node relies stays eager: either the question is on its way, or it is time to
+    /// ask, because the payload will not come unasked. (Departure; without it the two ends come to differ.)
+    fn on_prune(&mut self, now: Time, from: &Arc<Contact>) {
+        if self.announced.hurry(now, &from.name) {
+            self.timers.set(GRAFT, now);
+        } else {
+            self.set(from, Kind::Lazy);
         }
     }
 
