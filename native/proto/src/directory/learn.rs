@@ -15,6 +15,8 @@ use crate::machine::{Event, MemberState, Now, Output, Outputs};
 /// How this node came to know.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Source<'a> {
+    /// A suspicion has ended; it ends everywhere by itself.
+    Expiry,
     /// The member itself is at the other end of a link. It tells the others itself.
     Link,
     /// This node found out, or decided.
@@ -63,6 +65,8 @@ impl Directory {
                 }
                 if record.supersedes(&known) {
                     self.believe(now, &record, Some(&known), source, out);
+                } else if let (Source::Rumour(from), true) = (source, record == known) {
+                    self.rumours.brought_again(&known.contact.name, &from.name);
                 }
             }
             // Nobody needs to know a stranger that is gone.
@@ -113,7 +117,7 @@ impl Directory {
         let trouble = |state| matches!(state, MemberState::Suspect | MemberState::Down);
         let urgent = record.state != MemberState::Alive || known.is_some_and(|known| trouble(known.state));
         match source {
-            Source::Link => {}
+            Source::Expiry | Source::Link => {}
             Source::Own => self.spread(now, name, urgent, None),
             Source::Rumour(from) => self.spread(now, name, urgent, Some(&from.name)),
             Source::Comparison(from) => {
@@ -126,15 +130,16 @@ impl Directory {
 
     /// The peer at the other end of a link has shown that it lives.
     pub(super) fn heard(&mut self, now: Now, from: &Arc<Contact>, out: &mut Outputs) {
-        let known = self.table.record(&from.name);
-        match known.as_ref().map(|known| known.contact.incarnation.cmp(&from.incarnation)) {
+        let known = self.table.get(&from.name).map(|(contact, _)| contact.incarnation.cmp(&from.incarnation));
+        match known {
             Some(Ordering::Equal) => self.table.renew(now.mono, &from.name, 0),
             Some(Ordering::Greater) => {}
             None if self.table.len() >= MAX_MEMBERS => self.stats.refused_full += 1,
             None | Some(Ordering::Less) => {
+                let former = self.table.record(&from.name);
                 // Version zero: anything that the member says itself counts more.
                 let record = Record { contact: Arc::clone(from), version: 0, state: MemberState::Alive };
-                self.believe(now, &record, known.as_ref(), Source::Link, out);
+                self.believe(now, &record, former.as_ref(), Source::Link, out);
             }
         }
         self.probe_answered(now, from);

@@ -4,10 +4,11 @@
 //! Keeps: the whole cluster sends a fixed number of beats per second, because the time between two beats of one member
 //! grows with the number of members. A lease that ran out makes this node probe the member; nothing else.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
-use barrel_p2p_base::{NodeName, Time};
+use barrel_p2p_base::{NodeName, Random};
 
 use super::message::Beat;
 use super::probe::Purpose;
@@ -16,21 +17,31 @@ use super::Directory;
 use crate::contact::Contact;
 use crate::machine::{MemberState, Now, Outputs};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lease {
     /// How often this node has renewed its own.
     beat: u32,
-    /// When it did so last.
-    renewed: Time,
+    /// Which part of the time until the next beat has passed, 0 to 1.
+    passed: f64,
     /// The member whose lease was looked at last.
     checked: Option<NodeName>,
 }
 
+impl Lease {
+    /// The first beat comes at any moment of its period, or a cluster that forms at once would beat at once for ever.
+    pub(super) fn new(random: &mut Random) -> Self {
+        Self { beat: 0, passed: random.below(STEPS) as f64 / STEPS as f64, checked: None }
+    }
+}
+
 impl Directory {
-    /// Renews this node's lease, if the next round would be further off the period than this one.
+    /// Renews this node's lease, if it is time. Called once per round.
     pub(super) fn renew_lease(&mut self, now: Now) {
-        if now.mono + self.config.digest_period / 2 >= self.lease.renewed + self.lease_period(self.table.live()) {
-            self.lease.renewed = now.mono;
+        // In parts of a period, because the period grows and shrinks with the cluster.
+        let period = self.lease_period(self.table.live());
+        self.lease.passed += self.config.digest_period.as_secs_f64() / period.as_secs_f64();
+        if self.lease.passed >= 1.0 {
+            self.lease.passed = self.lease.passed.fract();
             self.lease.beat = self.lease.beat.saturating_add(1);
             let me = self.own.contact.name.clone();
             self.table.renew(now.mono, &me, self.lease.beat);
@@ -40,11 +51,14 @@ impl Directory {
 
     pub(super) fn on_beats(&mut self, now: Now, from: &Arc<Contact>, beats: Vec<Beat>) {
         for Beat { name, incarnation, beat } in beats {
-            let known = self.table.get(&name);
-            let is_new = known.is_some_and(|(contact, entry)| contact.incarnation == incarnation && beat > entry.beat);
-            if is_new && name != self.own.contact.name {
-                self.table.renew(now.mono, &name, beat);
-                self.spread_beat(now, &name, Some(&from.name));
+            let known = self.table.get(&name).filter(|(contact, _)| contact.incarnation == incarnation);
+            match known.map(|(_, entry)| beat.cmp(&entry.beat)) {
+                Some(Ordering::Greater) if name != self.own.contact.name => {
+                    self.table.renew(now.mono, &name, beat);
+                    self.spread_beat(now, &name, Some(&from.name));
+                }
+                Some(Ordering::Equal) => self.rumours.beat_again(&name, &from.name),
+                Some(Ordering::Greater | Ordering::Less) | None => {}
             }
         }
     }
@@ -74,6 +88,9 @@ impl Directory {
 
 /// Beats of all members together, per second. Each node receives and forwards each of them: some 100 bytes.
 const BEATS_PER_SECOND: u64 = 2;
+
+/// Moments (count) of a period among which the first beat falls.
+const STEPS: usize = 1024;
 
 /// A lease runs out after this many beats that did not come.
 const LEASE_PERIODS: u32 = 3;

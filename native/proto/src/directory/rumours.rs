@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What has changed, on its way to the neighbours.
 //!
-//! Keeps: a change is passed on once, as what is believed when it leaves, and never to the neighbour it came from. The
+//! Keeps: a change is passed on once, as what is believed when it leaves, and never to a neighbour it came from. The
 //! first change leaves at once, those that follow it closely travel together.
 
 use std::collections::BTreeMap;
@@ -16,8 +16,8 @@ use super::state::{send, FLUSH};
 use super::{Directory, Message};
 use crate::machine::{Now, Outputs};
 
-/// Names of those about whom there is news, each with the neighbour that brought it.
-type Queue = BTreeMap<NodeName, Option<NodeName>>;
+/// Names of those about whom there is news, each with the neighbours that have it already.
+type Queue = BTreeMap<NodeName, Vec<NodeName>>;
 
 #[derive(Debug, Default)]
 pub(super) struct Rumours {
@@ -27,6 +27,24 @@ pub(super) struct Rumours {
     calm: Queue,
     beats: Queue,
     last: Time,
+}
+
+impl Rumours {
+    /// This neighbour has brought what waits here, too.
+    pub(super) fn brought_again(&mut self, name: &NodeName, by: &NodeName) {
+        for queue in [&mut self.urgent, &mut self.calm] {
+            if let Some(sources) = queue.get_mut(name) {
+                sources.push(by.clone());
+            }
+        }
+    }
+
+    /// This neighbour has brought the beat that waits here, too.
+    pub(super) fn beat_again(&mut self, name: &NodeName, by: &NodeName) {
+        if let Some(sources) = self.beats.get_mut(name) {
+            sources.push(by.clone());
+        }
+    }
 }
 
 impl Directory {
@@ -83,12 +101,12 @@ impl Directory {
         let upgraded = urgent && rumours.calm.remove(name).is_some();
         debug_assert!(!upgraded || !rumours.urgent.contains_key(name));
         let queue = if urgent || rumours.urgent.contains_key(name) { &mut rumours.urgent } else { &mut rumours.calm };
-        queue.insert(name.clone(), source.cloned());
+        queue.insert(name.clone(), source.cloned().into_iter().collect());
         self.wake_for_flush(now);
     }
 
     pub(super) fn spread_beat(&mut self, now: Now, name: &NodeName, source: Option<&NodeName>) {
-        self.rumours.beats.insert(name.clone(), source.cloned());
+        self.rumours.beats.insert(name.clone(), source.cloned().into_iter().collect());
         self.wake_for_flush(now);
     }
 
@@ -99,12 +117,12 @@ impl Directory {
     }
 }
 
-/// Those that did not come from `name`.
+/// Those that `name` does not have.
 fn others<'a, T: Clone + 'a>(
-    news: impl Iterator<Item = &'a (T, Option<NodeName>)> + 'a,
+    news: impl Iterator<Item = &'a (T, Vec<NodeName>)> + 'a,
     name: &'a NodeName,
 ) -> impl Iterator<Item = T> + 'a {
-    news.filter(|(_, source)| source.as_ref() != Some(name)).map(|(item, _)| item.clone())
+    news.filter(|(_, sources)| !sources.contains(name)).map(|(item, _)| item.clone())
 }
 
 /// Time between two flushes. Ten hops of it take a second: half of the time that a suspect has.

@@ -61,11 +61,13 @@ impl Directory {
         let mut table = Table::new();
         let own = Record { contact: me, version: 1, state: MemberState::Alive };
         table.set(now.mono, &own);
+        let mut random = Random::new(seed);
         let mut directory = Self {
             config,
             own,
             clock,
-            random: Random::new(seed),
+            lease: Lease::new(&mut random),
+            random,
             table,
             neighbours: BTreeMap::new(),
             rumours: Rumours::default(),
@@ -73,7 +75,6 @@ impl Directory {
             suspects: Deadlines::default(),
             departed: Deadlines::default(),
             probes: Probes::default(),
-            lease: Lease::default(),
             health: Health::default(),
             timers: Timers::new(),
             stats: Stats::default(),
@@ -145,7 +146,7 @@ impl Directory {
         self.suspects.clear();
         self.departed.clear();
         self.probes = Probes::default();
-        self.lease = Lease::default();
+        self.lease = Lease::new(&mut self.random);
         self.timers = Timers::new();
     }
 

@@ -20,7 +20,7 @@ impl Directory {
         match why {
             Why::Closed => {}
             Why::DialFailed | Why::Lost => self.suspect(now, name, out),
-            Why::Stopped => self.declare_down(now, name, out),
+            Why::Stopped => self.declare_down(now, name, Source::Own, out),
         }
     }
 
@@ -36,7 +36,7 @@ impl Directory {
     /// The time of these suspects is over.
     pub(super) fn expire_suspects(&mut self, now: Now, out: &mut Outputs) {
         while let Some(name) = self.suspects.take_due(now.mono) {
-            self.declare_down(now, &name, out);
+            self.declare_down(now, &name, Source::Expiry, out);
         }
     }
 
@@ -56,11 +56,11 @@ impl Directory {
         }
     }
 
-    fn declare_down(&mut self, now: Now, name: &NodeName, out: &mut Outputs) {
+    fn declare_down(&mut self, now: Now, name: &NodeName, source: Source<'_>, out: &mut Outputs) {
         let Some(known) = self.other_record(name).filter(|known| is_live(known.state)) else { return };
         self.stats.declared_down += 1;
         let record = Record { state: MemberState::Down, ..known.clone() };
-        self.believe(now, &record, Some(&known), Source::Own, out);
+        self.believe(now, &record, Some(&known), source, out);
     }
 
     /// What is believed about another member.

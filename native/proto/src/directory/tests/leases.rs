@@ -101,6 +101,7 @@ fn a_member_that_is_down_is_tried_and_bridged_when_it_answers() {
     let mut directory = with_neighbours(&[1]);
     unreachable(&mut directory, at(0), 1, Why::Stopped);
     directory.neighbour_down(&name(1));
+    directory.timers.set(1, at(5_000).mono);
     let out = run(&mut directory, 10_000);
     assert_eq!(sent_to(1, &out), [Message::Probe(claim(1, 1, Down))]);
     assert_eq!(hear(&mut directory, at(10_000), 1, vec![claim(1, 2, Alive)]), [up(1)]);
