@@ -6,11 +6,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use barrel_p2p_base::limits::{MAX_DEPARTED, MAX_MEMBERS};
 use barrel_p2p_base::{Incarnation, NodeName, PublicKey};
 use barrel_p2p_proto::hlc::Clock;
 use barrel_p2p_proto::overlay::{self, Overlay};
 use barrel_p2p_proto::stack::{self, Stack};
-use barrel_p2p_proto::{Contact, Machine, MemberState, Now};
+use barrel_p2p_proto::{plumtree, Contact, Machine, MemberState, Now};
 
 use crate::invariant::bounded_memory::Held;
 use crate::network::mix;
@@ -54,7 +55,13 @@ impl Subject for Overlay {
     fn members(&self, _each: &mut dyn FnMut(&Contact, MemberState)) {}
 
     fn held(&self) -> Vec<Held> {
-        Vec::new()
+        let config = plumtree::Config::default();
+        let (ids, bytes, awaited) = self.tree().remembered();
+        vec![
+            Held { what: "remembered ids", count: ids, limit: config.cache_count },
+            Held { what: "remembered bytes", count: bytes, limit: config.cache_bytes },
+            Held { what: "awaited broadcasts", count: awaited, limit: MAX_AWAITED },
+        ]
     }
 }
 
@@ -78,7 +85,11 @@ impl Subject for Stack {
     }
 
     fn held(&self) -> Vec<Held> {
-        self.overlay().held()
+        let mut held = self.overlay().held();
+        let (live, departed) = (self.directory().live(), self.directory().departed());
+        held.push(Held { what: "members", count: live + departed, limit: MAX_MEMBERS });
+        held.push(Held { what: "departed members", count: departed, limit: MAX_DEPARTED });
+        held
     }
 }
 
@@ -114,6 +125,8 @@ pub(crate) fn named(name: &NodeName) -> Option<u32> {
 /// 10.0.0.0.
 const NETWORK: u32 = 10 << 24;
 const PORT: u16 = 4433;
+/// Broadcasts (count) that Plumtree may await at once: far above what any scenario has under way.
+const MAX_AWAITED: usize = 4096;
 /// The default of `max_clock_skew_ms`.
 const MAX_CLOCK_SKEW_MS: u64 = 60_000;
 
