@@ -138,7 +138,7 @@ impl Directory {
         for neighbour in self.neighbours.values() {
             self.tell_own_record(&neighbour.contact, out);
         }
-        self.table = Table::new();
+        self.table.clear();
         self.table.set(now.mono, &self.own);
         self.neighbours.clear();
         self.rumours = Rumours::default();
@@ -213,6 +213,11 @@ impl Directory {
     /// How many members are down or have left.
     pub fn departed(&self) -> usize {
         self.departed.len()
+    }
+
+    /// Grows with every change of what is believed about anybody.
+    pub fn generation(&self) -> u64 {
+        self.table.generation()
     }
 
     /// Eight bytes that are equal where the same members are live.

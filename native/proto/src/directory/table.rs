@@ -21,6 +21,7 @@ pub(super) struct Table {
     entries: BTreeMap<ByName, Entry>,
     fingerprint: Fingerprint,
     live: usize,
+    generation: u64,
 }
 
 /// What is believed about a member, beside its contact.
@@ -42,7 +43,7 @@ impl Entry {
 
 impl Table {
     pub(super) fn new() -> Self {
-        Self { entries: BTreeMap::new(), fingerprint: Fingerprint::new(), live: 0 }
+        Self { entries: BTreeMap::new(), fingerprint: Fingerprint::new(), live: 0, generation: 0 }
     }
 
     /// Believes a record from now on, instead of the one before.
@@ -56,6 +57,7 @@ impl Table {
             self.fingerprint.add(&record.contact, record.version);
         }
         self.entries.insert(ByName(Arc::clone(&record.contact)), entry);
+        self.generation += 1;
     }
 
     /// Forgets a member.
@@ -65,7 +67,18 @@ impl Table {
             self.live -= 1;
             self.fingerprint.remove(&contact, entry.version);
         }
+        self.generation += 1;
         Some((contact, entry))
+    }
+
+    /// Forgets everybody.
+    pub(super) fn clear(&mut self) {
+        *self = Self { generation: self.generation, ..Self::new() };
+    }
+
+    /// Grows with every change of a record.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Renews a lease: a beat came, or the member itself was heard.

@@ -55,6 +55,26 @@ fn somebody_elses_down_is_a_suspicion_here() {
 }
 
 #[test]
+fn every_change_shows_in_the_generation_and_nothing_else_does() {
+    let mut directory = with_neighbours(&[1]);
+    let mut last = directory.generation();
+    for (claim, changes) in [
+        (claim(2, 1, Alive), true),
+        (claim(2, 1, Alive), false),
+        (claim(2, 1, Suspect), true),
+        (claim(2, 1, Down), false),
+        (claim(2, 2, Left), true),
+        (claim(2, 1, Alive), false),
+    ] {
+        hear(&mut directory, at(1), 1, vec![claim]);
+        assert_eq!(directory.generation() > last, changes);
+        last = directory.generation();
+    }
+    directory.leave(at(2), &mut Vec::new());
+    assert!(directory.generation() > last);
+}
+
+#[test]
 fn who_leaves_says_so_itself_and_is_gone_at_once() {
     let mut directory = with_neighbours(&[1]);
     assert_eq!(hear(&mut directory, at(1), 1, vec![claim(1, 2, Left)]), [down(1, Left)]);
@@ -151,6 +171,7 @@ fn the_gone_are_forgotten_after_a_day_and_the_longest_gone_first() {
     }
     assert_eq!((directory.departed(), directory.live()), (limit, 2));
     assert_eq!((state(&directory, 2), state(&directory, 3)), (None, Some(Left)));
+    directory.timers = Default::default();
     run(&mut directory, 24 * 3600 * 1000 + 3);
     assert_eq!((state(&directory, 3), state(&directory, 4)), (None, Some(Left)));
 }
