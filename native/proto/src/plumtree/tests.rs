@@ -1,1 +1,230 @@
 // SPDX-License-Identifier: Apache-2.0
+//! One node whose neighbours are played by the tests; whole outputs are compared.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use barrel_p2p_base::limits::MAX_PAYLOAD_BYTES;
+use barrel_p2p_base::{Incarnation, NodeName, PublicKey, Time};
+use bytes::Bytes;
+
+use super::*;
+use crate::contact::Contact;
+use crate::machine::{Event, Output, Outputs};
+use crate::message::{self, MessageId};
+
+struct Node {
+    state: State,
+    now: Time,
+    out: Outputs,
+}
+
+impl Node {
+    /// A node whose links to these are eager, and to those lazy.
+    fn with(eager: &[&str], lazy: &[&str]) -> Self {
+        let mut node = Self { state: State::new(Config::default()), now: ms(1000), out: Vec::new() };
+        for name in eager.iter().chain(lazy) {
+            node.state.up(node.now, &contact(name), &mut node.out);
+        }
+        for name in lazy {
+            node.hears(name, Message::Prune);
+        }
+        assert_eq!(node.out, []);
+        node
+    }
+
+    fn hears(&mut self, from: &str, message: Message) -> Outputs {
+        self.state.on_message(self.now, &contact(from), message, &mut self.out);
+        std::mem::take(&mut self.out)
+    }
+
+    fn runs_until(&mut self, until: Time) -> Outputs {
+        while let Some(at) = self.state.next_timeout().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.state.handle_timeout(self.now, &mut self.out);
+        }
+        self.now = until;
+        std::mem::take(&mut self.out)
+    }
+
+    fn links(&self) -> (Vec<&str>, Vec<&str>) {
+        (
+            self.state.eager().map(|contact| contact.name.name()).collect(),
+            self.state.lazy().map(|contact| contact.name.name()).collect(),
+        )
+    }
+}
+
+fn contact(name: &str) -> Arc<Contact> {
+    let name = NodeName::parse(format!("{name}@host").as_bytes()).unwrap();
+    let incarnation = Incarnation { started_ms: 1, random: 0 };
+    Arc::new(Contact { name, incarnation, addresses: Box::new([]), key: PublicKey([0; 32]) })
+}
+
+fn id(number: u8) -> MessageId {
+    MessageId([number; 16])
+}
+
+fn gossip(number: u8, hops: u16) -> Message {
+    Message::Gossip { id: id(number), hops, payload: Bytes::from_static(b"payload") }
+}
+
+fn ihave(number: u8, hops: u16) -> Message {
+    Message::IHave(Arc::from([Announcement { id: id(number), hops }]))
+}
+
+fn delivered(number: u8, hops: u16) -> Output {
+    Output::Event(Event::Delivered { id: id(number), hops, payload: Bytes::from_static(b"payload") })
+}
+
+fn send(to: &str, message: Message) -> Output {
+    Output::Send { to: contact(to), message: message::Message::Plumtree(message) }
+}
+
+fn ms(milliseconds: u64) -> Time {
+    Time(milliseconds * 1000)
+}
+
+#[test]
+fn a_payload_goes_on_along_eager_links_and_is_announced_on_lazy_ones() {
+    let mut node = Node::with(&["a", "b"], &["c"]);
+    assert_eq!(node.hears("a", gossip(1, 3)), [delivered(1, 3), send("b", gossip(1, 4)), send("c", ihave(1, 4))]);
+    assert_eq!(node.state.next_timeout(), None);
+}
+
+#[test]
+fn an_own_broadcast_goes_to_all_and_is_not_repeated() {
+    let mut node = Node::with(&["a"], &["b"]);
+    let payload = Bytes::from_static(b"payload");
+    node.state.broadcast(node.now, id(1), payload.clone(), &mut node.out);
+    assert_eq!(std::mem::take(&mut node.out), [send("a", gossip(1, 1)), send("b", ihave(1, 1))]);
+    node.state.broadcast(node.now, id(1), payload, &mut node.out);
+    node.state.broadcast(node.now, id(2), vec![0; MAX_PAYLOAD_BYTES + 1].into(), &mut node.out);
+    assert_eq!(node.out, []);
+}
+
+#[test]
+fn a_payload_that_comes_twice_makes_both_ends_of_the_link_lazy() {
+    let mut node = Node::with(&["a", "b"], &[]);
+    node.hears("a", gossip(1, 1));
+    assert_eq!(node.hears("b", gossip(1, 1)), [send("b", Message::Prune)]);
+    assert_eq!(node.links(), (vec!["a"], vec!["b"]), "the end that saw it");
+    let mut other = Node::with(&["a", "b"], &[]);
+    assert_eq!(other.hears("b", Message::Prune), []);
+    assert_eq!(other.links(), (vec!["a"], vec!["b"]), "the end that was told");
+}
+
+#[test]
+fn a_payload_whose_announcer_died_is_asked_of_the_others_in_turn() {
+    let mut node = Node::with(&["a"], &["b", "c", "d"]);
+    for announcer in ["b", "c", "d"] {
+        node.hears(announcer, ihave(1, 2));
+    }
+    let asked: Vec<_> = node.runs_until(ms(1700)).into_iter().collect();
+    let graft = || Message::Graft(Some(id(1)));
+    assert_eq!(asked, [send("b", graft()), send("c", graft()), send("d", graft())]);
+    assert_eq!(node.hears("d", gossip(1, 3))[0], delivered(1, 3));
+    assert_eq!(node.runs_until(ms(9000)), []);
+}
+
+#[test]
+fn a_payload_that_never_comes_is_given_up() {
+    let mut node = Node::with(&["a"], &["b"]);
+    node.hears("b", ihave(1, 2));
+    assert_eq!(node.runs_until(ms(60_000)), vec![send("b", Message::Graft(Some(id(1)))); 8]);
+    assert_eq!((node.state.next_timeout(), node.state.remembered()), (None, (0, 0, 0)));
+}
+
+#[test]
+fn an_announcement_runs_ahead_of_its_payload() {
+    let mut node = Node::with(&["a", "b"], &["c", "d"]);
+    let expected = [send("a", ihave(1, 3)), send("b", ihave(1, 3)), send("d", ihave(1, 3))];
+    assert_eq!(node.hears("c", ihave(1, 2)), expected);
+    assert_eq!(node.hears("d", ihave(1, 4)), [], "only the first one");
+    assert_eq!(node.runs_until(ms(1020)), [send("c", Message::Graft(Some(id(1))))]);
+    // Everybody has heard of it: only those who rely on this node get more.
+    assert_eq!(node.hears("c", gossip(1, 2)), [delivered(1, 2), send("a", gossip(1, 3)), send("b", gossip(1, 3))]);
+}
+
+#[test]
+fn an_eager_link_that_is_as_near_is_not_changed() {
+    let mut node = Node::with(&["a"], &["b"]);
+    node.hears("b", ihave(1, 2));
+    assert_eq!(node.hears("a", ihave(1, 2)), []);
+    assert_eq!(node.runs_until(ms(1200)), [], "its payload is on the way");
+    assert_eq!(node.hears("a", gossip(1, 2)), [delivered(1, 2)]);
+}
+
+#[test]
+fn an_eager_link_that_comes_too_late_is_given_up() {
+    let mut node = Node::with(&["a", "b"], &["c"]);
+    node.hears("c", ihave(1, 2));
+    node.runs_until(ms(1050));
+    assert_eq!(node.hears("a", ihave(1, 2)), [send("a", Message::Prune)], "it would bring a second one");
+    assert_eq!(node.hears("b", ihave(1, 3)), [send("b", Message::Prune)], "it is as far from the sender");
+    assert_eq!(node.links(), (vec!["c"], vec!["a", "b"]));
+}
+
+#[test]
+fn a_source_that_says_no_is_asked_at_once() {
+    let mut node = Node::with(&["a"], &[]);
+    node.hears("a", ihave(1, 2));
+    node.hears("a", Message::Prune);
+    assert_eq!(node.runs_until(node.now), [send("a", Message::Graft(Some(id(1))))]);
+    assert_eq!(node.links(), (vec!["a"], vec![]));
+}
+
+#[test]
+fn the_first_payload_over_a_lazy_link_makes_both_ends_eager() {
+    let mut node = Node::with(&[], &["a"]);
+    assert_eq!(node.hears("a", gossip(1, 1)), [delivered(1, 1), send("a", Message::Graft(None))]);
+    assert_eq!(node.links(), (vec!["a"], vec![]));
+}
+
+#[test]
+fn a_graft_gets_the_payload_and_an_eager_link() {
+    let mut node = Node::with(&["a"], &["b"]);
+    node.hears("a", gossip(1, 3));
+    assert_eq!(node.hears("b", Message::Graft(Some(id(1)))), [send("b", gossip(1, 4))]);
+    assert_eq!(node.hears("b", Message::Graft(Some(id(2)))), []);
+    assert_eq!(node.links(), (vec!["a", "b"], vec![]));
+}
+
+#[test]
+fn a_new_neighbour_hears_of_the_last_seconds() {
+    let mut node = Node::with(&["a"], &[]);
+    node.hears("a", gossip(1, 1));
+    node.now = ms(8000);
+    node.hears("a", gossip(2, 1));
+    node.now = ms(12_000);
+    node.state.up(node.now, &contact("b"), &mut node.out);
+    assert_eq!(node.out, [send("b", ihave(2, 2))]);
+}
+
+#[test]
+fn announcements_of_a_burst_travel_together() {
+    let mut node = Node::with(&["a"], &["b"]);
+    assert_eq!(node.hears("a", gossip(1, 1))[1..], [send("b", ihave(1, 2))]);
+    assert_eq!(node.hears("a", gossip(2, 1)), [delivered(2, 1)]);
+    assert_eq!(node.hears("a", gossip(3, 1)), [delivered(3, 1)]);
+    let both = [2, 3].map(|number| Announcement { id: id(number), hops: 2 });
+    assert_eq!(node.runs_until(node.now + Duration::from_millis(10)), [send("b", Message::IHave(Arc::new(both)))]);
+}
+
+#[test]
+fn announcements_without_end_fill_no_memory() {
+    let mut node = Node::with(&["a"], &["b"]);
+    for number in 0..10_000_u64 {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&number.to_be_bytes());
+        node.hears("b", Message::IHave(Arc::from([Announcement { id: MessageId(id), hops: 1 }])));
+    }
+    assert_eq!(node.state.remembered(), (0, 0, 4096));
+}
+
+#[test]
+fn a_payload_from_no_neighbour_is_delivered_and_changes_no_link() {
+    let mut node = Node::with(&["a"], &[]);
+    assert_eq!(node.hears("x", gossip(1, 1)), [delivered(1, 1), send("a", gossip(1, 2))]);
+    assert_eq!(node.links(), (vec!["a"], vec![]));
+}
