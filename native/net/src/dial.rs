@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Reaching a peer: one dial at a time per name, all its addresses in parallel with a stagger (RFC 8305, "happy eyeballs").
 
+use crate::congestion;
 use crate::core::Core;
 use crate::hello;
 use crate::host::Direction;
@@ -10,6 +11,7 @@ use crate::peer::Role;
 use crate::reason::Reason;
 use crate::tls::SERVER_NAME;
 use barrel_p2p_base::{CloseCode, NodeName};
+use quinn::Connection;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -151,6 +153,7 @@ async fn try_once(core: &Arc<Core>, request: &Request, address: SocketAddr) -> R
         connection = connecting => connection.map_err(|error| Reason::of_connection(&error))?,
         reason = no_listener(address) => return Err(reason),
     };
+    let attempt = Attempt(Some(connection.clone()));
     let result = hello::dial(core, &connection, request).await.and_then(|greeting| {
         let link = Arc::new(Link::new(connection.clone(), greeting.into_peer(address, Role::Dialled), Instant::now()));
         core.links().add(&link)?;
@@ -158,10 +161,29 @@ async fn try_once(core: &Arc<Core>, request: &Request, address: SocketAddr) -> R
     });
     match result {
         Ok(link) => {
+            attempt.succeeded();
             tokio::spawn(link.clone().run(core.clone()));
             Ok(link)
         }
         Err(refusal) => Err(refusal.settle(&connection)),
+    }
+}
+
+/// A connection that is no link yet, and is closed if it does not become one because another address was faster. Merely dropped it
+/// would end with code 0, and the peer, which may have let us in already, would take us for stopped.
+struct Attempt(Option<Connection>);
+
+impl Attempt {
+    fn succeeded(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.0 {
+            congestion::close(connection, CloseCode::Duplicate);
+        }
     }
 }
 
