@@ -29,9 +29,10 @@ peer claimed are data from outside: they are printed with every unusual byte mas
 refused(Direction, Peer, Reason) ->
     report(level(Reason), #{event => refused, direction => Direction, peer => Peer, reason => Reason}).
 
-%% That a node is down is no surprise to whoever dials it, and OTP's own carriers do not mention it either.
+%% That a node is down or stops is no surprise to whoever dials it, and OTP's own carriers do not mention it either; that one of two dials had to
+%% give way is nothing at all.
 -spec level(Reason :: atom()) -> logger:level().
-level(Reason) when Reason =:= refused; Reason =:= unreachable; Reason =:= dial_timeout -> info;
+level(Reason) when Reason =:= refused; Reason =:= unreachable; Reason =:= dial_timeout; Reason =:= duplicate; Reason =:= shutdown -> info;
 level(_) -> warning.
 
 -spec report(logger:level(), event()) -> ok.
