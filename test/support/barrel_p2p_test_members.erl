@@ -7,10 +7,10 @@ A recorder on a peer subscribes to everything and remembers it in order, so that
 have been.
 """.
 
--export([member/2, member/3, alone/3, started/1, small/0, address/1, join/2]).
+-export([member/2, member/3, alone/3, formed/2, started/1, small/0, address/1, join/2]).
 -export([active/1, passive/1, members/1, nodes_of/1]).
 -export([until_members/2, until_members/3, until_neighbours/2, symmetric/1]).
--export([record/1, recorded/1, recorded/2, until_recorded/2, until_recorded/3]).
+-export([record/1, recorded/1, recorded/2, recorded_at/1, until_recorded/2, until_recorded/3, false_deaths/1]).
 
 -import(barrel_p2p_test, [on/2, wait_until/3]).
 
@@ -18,6 +18,7 @@ have been.
 
 %% A suspicion takes two seconds, the loss of a link up to five.
 -define(SEEN_BY_ALL_MS, 8_000).
+-define(BOOTS_AT_ONCE, 8).
 
 %% A peer with the application started.
 -spec member(barrel_p2p_test:cluster(), atom()) -> peer().
@@ -37,6 +38,31 @@ alone(Cluster, Name, Config) ->
 started(Peer) ->
     {ok, _} = on(Peer, fun() -> application:ensure_all_started(barrel_p2p) end),
     Peer.
+
+%% So many small nodes that know one seed address and start their application at the same time. They record from the beginning. Also how long it took
+%% from there until everyone knew everyone.
+-spec formed(barrel_p2p_test:cluster(), pos_integer()) -> {[peer()], Milliseconds :: non_neg_integer()}.
+formed(Cluster, Count) ->
+    Port = barrel_p2p_test:free_port(),
+    Options = (small())#{config => [{discovery_backends, []}, {contact_nodes, [{"127.0.0.1", Port}]}]},
+    Seed = barrel_p2p_test:start(Cluster, n1, Options#{port => Port}),
+    Peers = [Seed | in_parallel([fun() -> barrel_p2p_test:start(Cluster, list_to_atom("n" ++ integer_to_list(N)), Options) end
+                                 || N <- lists:seq(2, Count)], ?BOOTS_AT_ONCE)],
+    Began = erlang:monotonic_time(millisecond),
+    _ = in_parallel([fun() -> started(Peer), record(Peer) end || Peer <- Peers], Count),
+    ok = wait_until(formed, fun() -> lists:all(fun(Peer) -> length(members(Peer)) =:= Count end, Peers) end, 60_000),
+    {Peers, erlang:monotonic_time(millisecond) - Began}.
+
+%% The results in the order of the funs. A failure in one of them fails the caller.
+in_parallel([], _AtOnce) ->
+    [];
+in_parallel(Funs, AtOnce) ->
+    {Now, Later} = lists:split(min(AtOnce, length(Funs)), Funs),
+    Running = [spawn_monitor(fun() -> exit({result, Fun()}) end) || Fun <- Now],
+    [receive
+         {'DOWN', Monitor, process, Pid, {result, Result}} -> Result;
+         {'DOWN', Monitor, process, Pid, Reason} -> error(Reason)
+     end || {Pid, Monitor} <- Running] ++ in_parallel(Later, AtOnce).
 
 %% A virtual machine that needs little, for tests with many.
 -spec small() -> barrel_p2p_test:options().
@@ -120,14 +146,22 @@ record(Peer) ->
 remember(Told) ->
     receive
         {recorded, From} -> From ! {recorder, lists:reverse(Told)}, remember(Told);
-        {barrel_p2p_event, Event} -> remember([Event | Told]);
-        {barrel_p2p_member, Node, What} -> remember([{member, Node, What} | Told]);
-        {plumtree_broadcast, Broadcast} -> remember([{broadcast, Broadcast} | Told])
+        {barrel_p2p_event, Event} -> remember(Event, Told);
+        {barrel_p2p_member, Node, What} -> remember({member, Node, What}, Told);
+        {plumtree_broadcast, Broadcast} -> remember({broadcast, Broadcast}, Told)
     end.
+
+remember(Event, Told) ->
+    remember([{os:system_time(millisecond), Event} | Told]).
 
 %% Everything told so far, oldest first.
 -spec recorded(peer()) -> [term()].
 recorded(Peer) ->
+    [Told || {_, Told} <- recorded_at(Peer)].
+
+%% The same, each with the time at which it was told in os:system_time(millisecond).
+-spec recorded_at(peer()) -> [{integer(), term()}].
+recorded_at(Peer) ->
     on(Peer, fun() -> recorder ! {recorded, self()}, receive {recorder, Told} -> Told end end).
 
 %% view: the documented events; members: about the directory; broadcast: payloads with their tags.
@@ -149,3 +183,10 @@ until_recorded(Peer, Event, Milliseconds) ->
     try wait_until({recorded, Event}, fun() -> lists:member(Event, recorded(Peer)) end, Milliseconds)
     catch error:{not_within_ms, _, _} -> error({not_told, Event, after_ms, Milliseconds, recorded(Peer)})
     end.
+
+%% Who of these peers, all alive, was reported down, by whom, and all that this one was told about the other.
+-spec false_deaths([peer()]) -> [{Reported :: node(), {by, node()}, [{Time :: integer(), State :: atom()}]}].
+false_deaths(Alive) ->
+    Names = nodes_of(Alive),
+    Told = [{By, [{At, Node, State} || {At, {member, Node, State}} <- recorded_at(P), lists:member(Node, Names)]} || #{node := By} = P <- Alive],
+    [{Reported, {by, By}, [{At, State} || {At, Node, State} <- About, Node =:= Reported]} || {By, About} <- Told, {_, Reported, down} <- About].
