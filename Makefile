@@ -2,7 +2,7 @@
 # Everything has one home: the scripts do the work, this file names them.
 CASES ?= 1000000
 
-.PHONY: help demo test sim sim-full bench fuzz test-matrix clean
+.PHONY: help demo test sim sim-full bench fuzz soak test-matrix clean
 
 help:
 	@echo "make demo                  three nodes on this machine form a cluster over QUIC and show it"
@@ -11,6 +11,7 @@ help:
 	@echo "make sim-full              the same with up to 10,000 nodes, over 20 seeds"
 	@echo "make bench                 this carrier beside inet_tcp and inet_tls, same workload"
 	@echo "make fuzz CASES=10000000   random bytes into every decoder that reads from peers"
+	@echo "make soak                  fifty nodes on an overloaded machine for ten minutes, nobody may be reported down"
 	@echo "make test-matrix           the cluster suites on OTP 27 and 29, and between versions (root, Debian)"
 	@echo "make clean                 remove everything that was built"
 
@@ -42,6 +43,10 @@ bench:
 fuzz:
 	@priv/bin/bootstrap.sh test
 	@test/fuzz.sh $(CASES)
+
+soak:
+	@priv/bin/bootstrap.sh test
+	@rebar3 ct --dir test/soak
 
 test-matrix:
 	@priv/bin/bootstrap.sh test
