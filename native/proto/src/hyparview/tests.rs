@@ -90,11 +90,14 @@ fn joined() -> Output {
 }
 
 fn sends_to(out: &Outputs, who: &str) -> Vec<Message> {
-    let to_them = out.iter().filter_map(|output| match output {
-        Output::Send { to, message: message::Message::HyParView(message) } if to.name == name(who) => Some(message),
-        _ => None,
-    });
-    to_them.cloned().collect()
+    sends(out).filter(|(to, _)| **to == name(who)).map(|(_, message)| message.clone()).collect()
+}
+
+fn sends(out: &Outputs) -> impl Iterator<Item = (&NodeName, &Message)> {
+    out.iter().filter_map(|output| {
+        let Output::Send { to, message: message::Message::HyParView(message) } = output else { return None };
+        Some((&to.name, message))
+    })
 }
 
 /// Seconds since the start.

@@ -73,9 +73,7 @@ fn a_crowd_at_a_full_view_is_sent_on() {
         let joiner = format!("j{number}");
         let out = node.hears(&joiner, Message::Join);
         accepted += usize::from(sends_to(&out, &joiner) == [Message::Accept]);
-        let walks = out.iter().filter(|output| {
-            matches!(output, Output::Send { message: message::Message::HyParView(Message::ForwardJoin { .. }), .. })
-        });
+        let walks = sends(&out).filter(|(_, message)| matches!(message, Message::ForwardJoin { .. }));
         assert!((2..=3).contains(&walks.count()), "every joiner walks");
     }
     assert!((5..=11).contains(&accepted), "{accepted} in a second");
@@ -167,13 +165,8 @@ fn shuffles_come_with_contacts_of_both_views() {
     let contacts: Vec<_> = (0..30).map(|number| contact(&format!("p{number}"))).collect();
     node.state.offer(node.now, &contacts, &mut node.out);
     let out = node.runs_until(s(11));
-    let shuffle = out.iter().find_map(|output| match output {
-        Output::Send { message: message::Message::HyParView(Message::Shuffle { origin, ttl, contacts }), .. } => {
-            Some((origin, ttl, contacts))
-        }
-        _ => None,
-    });
-    let (origin, ttl, contacts) = shuffle.unwrap();
+    let shuffle = sends(&out).find(|(_, message)| matches!(message, Message::Shuffle { .. }));
+    let Some((_, Message::Shuffle { origin, ttl, contacts })) = shuffle else { panic!("{out:?}") };
     assert_eq!((&origin.name, *ttl, contacts.len()), (&name("me"), 3, 8));
     assert_eq!(contacts.iter().filter(|contact| contact.name.name().len() == 1).count(), 3);
 }
