@@ -2,7 +2,7 @@
 //! Asking members that are no neighbours (SWIM section 3.1): whether they live, and whether those that are down came
 //! back.
 //!
-//! Keeps: a node sends about one probe per period for each purpose, whatever the size of the cluster, and all nodes
+//! Keeps: while nobody dies a node sends one probe per period, whatever the size of the cluster, and all nodes
 //! together send a member that is down a few, whatever their number. A probe that is not answered makes a suspect.
 
 use std::collections::BTreeMap;
@@ -65,22 +65,37 @@ impl Directory {
 
     /// Every [`Config::probe_period`](super::Config::probe_period).
     pub(super) fn probe_round(&mut self, now: Now, out: &mut Outputs) {
+        self.sample(now, 1, out);
+        // If all do so, each member that is down is tried about HEALERS times in a period.
+        let down: Vec<_> = self.table.iter().filter(|(_, entry)| entry.state == MemberState::Down).collect();
+        let tries = self.random.below(self.table.live()) < down.len() * HEALERS;
+        let lost = self.random.pick(&down).filter(|_| tries).map(|(contact, _)| contact.name.clone());
+        if let Some(name) = lost {
+            self.probe(now, &name, Purpose::Heal, out);
+        }
+    }
+
+    /// A probe found nobody. Where one has died unseen more may have, if all their neighbours died with them: two others
+    /// are asked at once, so that the search widens as long as it finds the dead.
+    pub(super) fn probe_failed(&mut self, now: Now, purpose: Option<Purpose>, out: &mut Outputs) {
+        let pending = self.probes.purposes.values().filter(|purpose| **purpose == Purpose::Sample).count();
+        if purpose == Some(Purpose::Sample) && pending < MOST_SAMPLES {
+            self.sample(now, 2, out);
+        }
+    }
+
+    /// Asks some of those who are no neighbours.
+    fn sample(&mut self, now: Now, count: usize, out: &mut Outputs) {
         let others = self.table.iter().filter(|(contact, entry)| {
             entry.state == MemberState::Alive
                 && contact.name != self.own.contact.name
                 && !self.neighbours.contains_key(&contact.name)
         });
-        let others: Vec<_> = others.map(|(contact, _)| &contact.name).collect();
-        let sample = self.random.pick(&others).map(|name| NodeName::clone(name));
-        // If all do so, each member that is down is tried about HEALERS times in a period.
-        let down: Vec<_> = self.table.iter().filter(|(_, entry)| entry.state == MemberState::Down).collect();
-        let tries = self.random.below(self.table.live()) < down.len() * HEALERS;
-        let lost = self.random.pick(&down).filter(|_| tries).map(|(contact, _)| contact.name.clone());
-        if let Some(name) = sample {
+        let mut others: Vec<_> = others.map(|(contact, _)| contact).collect();
+        let chosen = self.random.sample(&mut others, count);
+        let chosen: Vec<_> = chosen.iter().map(|contact| contact.name.clone()).collect();
+        for name in chosen {
             self.probe(now, &name, Purpose::Sample, out);
-        }
-        if let Some(name) = lost {
-            self.probe(now, &name, Purpose::Heal, out);
         }
     }
 
@@ -117,12 +132,19 @@ impl Directory {
     pub(super) fn expire_probes(&mut self, now: Now, out: &mut Outputs) {
         while let Some(name) = self.probes.deadlines.take_due(now.mono) {
             match self.probes.purposes.remove(&name) {
-                Some(Purpose::Lease | Purpose::Sample) => self.suspect(now, &name, out),
+                purpose @ Some(Purpose::Lease | Purpose::Sample) => {
+                    self.suspect(now, &name, out);
+                    self.probe_failed(now, purpose, out);
+                }
                 Some(Purpose::Heal | Purpose::Suspicion) | None => {}
             }
         }
     }
 }
+
+/// Samples (count) that may be unanswered at once. With eight, each taking a dial of five seconds, fifty survivors of a
+/// thousand know all the dead within half a minute; more would crowd the network of a node that is itself cut off.
+const MOST_SAMPLES: usize = 8;
 
 /// Attempts per period at each member that is down, by all others together. Three of them find a half that came back
 /// within a period even if two fail.

@@ -88,12 +88,37 @@ fn one_member_that_is_no_neighbour_is_asked_in_every_period() {
     for member in 2..10 {
         hear(&mut directory, at(0), 1, vec![claim(member, 1, Alive)]);
     }
-    let out = run(&mut directory, 9_000 + 5_000);
+    directory.timers.set(1, at(5_000).mono);
+    let out = run(&mut directory, 10_000);
     let asked: Vec<_> = (0..10)
         .filter(|member| sent_to(*member, &out).iter().any(|message| matches!(message, Message::Probe(_))))
         .collect();
-    assert!((1..=2).contains(&asked.len()), "{asked:?}");
-    assert!(asked[0] > 1);
+    assert!(asked.len() == 1 && asked[0] > 1, "{asked:?}");
+}
+
+#[test]
+fn a_sample_that_finds_the_dead_widens_the_search_up_to_a_bound() {
+    let mut directory = with_neighbours(&[1]);
+    for member in 2..200 {
+        hear(&mut directory, at(0), 1, vec![claim(member, 1, Alive)]);
+    }
+    let asked = |out: &Outputs| -> Vec<usize> {
+        let alive = |message: &Message| matches!(message, Message::Probe(record) if record.state == Alive);
+        (2..200).filter(|member| sent_to(*member, out).iter().any(alive)).collect()
+    };
+    let mut out = Outputs::new();
+    directory.probe_round(at(0), &mut out);
+    let mut pending = asked(&out);
+    assert_eq!(pending.len(), 1);
+    let mut most = 0;
+    for _ in 0..30 {
+        let out = unreachable(&mut directory, at(5000), pending.remove(0), Why::DialFailed);
+        pending.extend(asked(&out));
+        most = most.max(pending.len());
+    }
+    assert!((8..=9).contains(&most), "{most}");
+    // Who answers ends it.
+    assert_eq!(asked(&hear(&mut directory, at(5000), pending[0], Vec::new())), Vec::<usize>::new());
 }
 
 #[test]
