@@ -6,6 +6,7 @@
 //! joiner -- Join --> contact        contact -- Accept --> joiner      contact -- ForwardJoin --> its neighbours ...
 //! end of the walk -- Neighbour --> joiner                             joiner -- Accept --> end of the walk
 //! one with a free place -- Neighbour --> passive contact              passive contact -- Accept | Reject --> asker
+//! a full view -- Disconnect(Replaced(newcomer)) --> one neighbour     that one -- Neighbour --> newcomer
 //! ```
 //!
 //! Keeps: once no message is in flight, the active views are symmetric: who accepts counts the asker, who is accepted
@@ -14,10 +15,10 @@
 //!
 //! Departures from the paper, each for a reason given at its line:
 //! * A link proves nothing about views: neighbours are made by request and answer, for joins too (`request.rs`).
+//! * A newcomer to a full view is put into one of its links, at a bounded rate; crowds walk on (`request.rs`).
 //! * Keep-alives end views that a lost message has left one-sided (`state.rs`).
-//! * A full view gives its places away at a bounded rate, and first those of neighbours that have many (`request.rs`).
 //! * A lost neighbour becomes a passive contact that has failed once (`state.rs`).
-//! * Passive contacts back off after failures and age (`promotion.rs`, `shuffle.rs`).
+//! * Several contacts are asked at once, back off after failures, and age (`promotion.rs`, `shuffle.rs`).
 
 mod config;
 mod message;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use barrel_p2p_base::{NodeName, Time};
 
-use super::state::{send, PROMOTE};
+use super::state::{send, EXPIRE, PROMOTE};
 use super::{Message, Priority, State};
 use crate::contact::Contact;
 use crate::machine::Outputs;
@@ -74,20 +74,17 @@ impl State {
         self.schedule_promotion(now);
     }
 
-    /// Sees to it that the next round comes, if there is somebody to ask or to give up.
+    /// Sees to it that the next round comes if there is somebody to ask, and that requests are given up.
     pub(super) fn schedule_promotion(&mut self, now: Time) {
-        if self.timers.get(PROMOTE).is_some() {
+        match self.requests.iter().map(|request| request.asked_at + self.config.request_timeout).min() {
+            Some(at) => self.timers.set(EXPIRE, at),
+            None => self.timers.cancel(EXPIRE),
+        }
+        if self.left || self.active.len() >= self.config.active_size || self.timers.get(PROMOTE).is_some() {
             return;
         }
-        let expiry = self.requests.iter().map(|request| request.asked_at + self.config.request_timeout).min();
-        let retry = if self.left || self.active.len() >= self.config.active_size {
-            None
-        } else {
-            self.passive.next_retry(|contact| self.is_asked(contact))
-        };
-        let round = retry.map(|at| at.max(now + self.promotion_wait));
-        if let Some(at) = expiry.into_iter().chain(round).min() {
-            self.timers.set(PROMOTE, at);
+        if let Some(at) = self.passive.next_retry(|contact| self.is_asked(contact)) {
+            self.timers.set(PROMOTE, at.max(now + self.promotion_wait));
         }
     }
 

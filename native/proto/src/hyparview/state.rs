@@ -32,7 +32,7 @@ pub struct State {
     pub(super) promotion_wait: Duration,
     /// Until when the places that were given away use up what may be given away.
     pub(super) displaced_until: Time,
-    pub(super) timers: Timers<3>,
+    pub(super) timers: Timers<4>,
     pub(super) stats: Stats,
 }
 
@@ -51,9 +51,10 @@ pub struct Stats {
     pub shuffles: u64,
 }
 
-pub(super) const KEEP_ALIVE: usize = 0;
-pub(super) const PROMOTE: usize = 1;
-pub(super) const SHUFFLE: usize = 2;
+pub(super) const EXPIRE: usize = 0;
+pub(super) const KEEP_ALIVE: usize = 1;
+pub(super) const PROMOTE: usize = 2;
+pub(super) const SHUFFLE: usize = 3;
 
 /// Delay after which a new neighbour hears how many others there are. Joins come in crowds: one second gathers them.
 const FIRST_KEEP_ALIVE: Duration = Duration::from_secs(1);
@@ -187,6 +188,9 @@ impl State {
         }
         if self.timers.take_due(SHUFFLE, now) {
             self.shuffle(now, out);
+        }
+        if self.timers.take_due(EXPIRE, now) {
+            self.promote(now, out);
         }
         if self.timers.take_due(PROMOTE, now) {
             self.promotion_wait = self.next_promotion_wait();

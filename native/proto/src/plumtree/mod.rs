@@ -10,9 +10,10 @@
 //! together, up to messages in flight; payloads, ids and announcements remembered are bounded. Leaves to others: who is
 //! a neighbour, and broadcasts older than the cache.
 //!
-//! Departures from the paper, each for a reason given at its line: announcements leave at once (`state.rs`), the tree
-//! turns to the faster link by time and not by hops (`state.rs`), an announced payload is asked for several times
-//! (`missing.rs`), a new neighbour hears of the last few seconds (`state.rs`).
+//! Departures from the paper, each for a reason given at its line: announcements leave at once and run ahead of their
+//! payloads, so that the tree turns to each sender (`on_ihave`), an announced payload is asked for several times
+//! (`missing.rs`), a link on which a node relies is not given up because the other end says so (`on_prune`), and a new
+//! neighbour hears of the last few seconds (`up`).
 
 mod cache;
 mod config;

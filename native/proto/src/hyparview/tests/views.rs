@@ -81,6 +81,14 @@ fn a_crowd_at_a_full_view_is_sent_on() {
 }
 
 #[test]
+fn who_is_refused_asks_those_it_was_told_of_within_a_second() {
+    let mut node = Node::new(Config::default());
+    node.state.join(node.now, contact("a"), &mut node.out);
+    node.hears("a", Message::Reject(vec![contact("b")]));
+    assert_eq!(sends_to(&node.runs_until(s(1)), "b"), [Message::Neighbour(Priority::High)]);
+}
+
+#[test]
 fn an_acceptance_that_finds_the_view_full_is_taken_back() {
     let mut node = Node::with(&["a", "b", "c", "d"]);
     node.state.offer(node.now, &[contact("p")], &mut node.out);
