@@ -12,6 +12,8 @@ Everything printed is an answer of a running node, and everything expected is ch
 -define(CALLS, 200).
 %% link_idle_timeout_ms promises at most 5 s from a death to its nodedown; the clock of this observer may add a little.
 -define(DETECTION_LIMIT_MICROS, 5_500_000).
+%% Two seconds more for the member to refute, and a moment to tell everyone.
+-define(KNOWN_LIMIT_MICROS, 8_000_000).
 
 -spec main() -> no_return().
 main() ->
@@ -39,7 +41,8 @@ story() ->
     connect([{Alice, Bob}, {Alice, Carol}, {Bob, Carol}]),
     who_is_connected(Nodes),
     work(Alice, Bob, Carol),
-    death(Alice, Carol),
+    join(Alice, Bob, Carol),
+    death(Alice, Bob, Carol),
     wrong_cookie(Alice),
     changed_key(Alice),
     lists:foreach(fun demo_vm:stop/1, [Alice, Bob]).
@@ -99,7 +102,31 @@ work(Alice, Bob, Carol) ->
                      ["rpc:call, node()", "alice", "carol", atom_to_list(Answer), [demo_print:time(RpcMicros), Median]],
                      ["Pid ! {hello, self()}", "carol", "bob", io_lib:format("{welcome,~p}", [Greeter]), demo_print:time(SendMicros)]]).
 
-death(Alice, Carol) ->
+join(Alice, Bob, Carol) ->
+    demo_print:heading("They become one cluster: bob and carol join alice, and alice tells each of the other"),
+    ok = demo_vm:call(Alice, demo_inside, hear_events, []),
+    Since = os:system_time(microsecond),
+    demo_print:rows([["barrel_p2p:join", "time"] | [join_row(From, Alice) || From <- [Bob, Carol]]]),
+    Nodes = lists:sort([demo_vm:node_of(Vm) || Vm <- [Alice, Bob, Carol]]),
+    Views = [{name(Vm), demo_vm:call(Vm, demo_inside, until_members, [Nodes]), demo_vm:call(Vm, barrel_p2p, active_view, [])}
+             || Vm <- [Alice, Bob, Carol]],
+    [expect([Name, " knows all members"], Nodes, Members) || {Name, Members, _} <- Views],
+    demo_print:rows([["node", "barrel_p2p:members()", "neighbours"] |
+                     [[Name, names(Members), names(lists:sort(View))] || {Name, Members, View} <- Views]]),
+    Told = demo_vm:call(Alice, demo_inside, events, []),
+    expect("alice was told once of each neighbour", [{peer_up, demo_vm:node_of(Vm)} || Vm <- [Bob, Carol]],
+           lists:sort([Event || {{peer_up, _} = Event, _} <- Told])),
+    demo_print:rows([["alice was told", "after"] | [[io_lib:format("~0p", [Event]), demo_print:time(At - Since)] || {Event, At} <- Told]]).
+
+join_row(From, To) ->
+    {Result, Micros} = demo_vm:call(From, demo_inside, join, [demo_vm:node_of(To)]),
+    expect([name(From), " joins ", name(To)], ok, Result),
+    [[name(From), " to ", name(To), ": ", atom_to_list(Result)], demo_print:time(Micros)].
+
+names(Nodes) ->
+    lists:join(" ", [hd(string:split(atom_to_list(Node), "@")) || Node <- Nodes]).
+
+death(Alice, Bob, Carol) ->
     demo_print:heading("carol dies: kill -9"),
     {ok, Counter} = demo_vm:call(Carol, demo_counter, start, []),
     ok = demo_vm:call(Alice, demo_inside, watch, [Counter]),
@@ -107,8 +134,16 @@ death(Alice, Carol) ->
     {Reason, SeenAt} = demo_vm:call(Alice, demo_inside, seen_down, []),
     expect("alice's monitor of a process on carol fires because the node is gone", noconnection, Reason),
     expect("it fires in time", true, SeenAt - KilledAt < ?DETECTION_LIMIT_MICROS),
+    Survivors = lists:sort([demo_vm:node_of(Vm) || Vm <- [Alice, Bob]]),
+    [expect([name(Vm), " knows who is left"], Survivors, demo_vm:call(Vm, demo_inside, until_members, [Survivors])) || Vm <- [Alice, Bob]],
+    KnownAt = os:system_time(microsecond),
+    expect("everyone knows in time", true, KnownAt - KilledAt < ?KNOWN_LIMIT_MICROS),
+    Down = {peer_down, demo_vm:node_of(Carol), nodedown},
+    [TellAt] = [At || {Event, At} <- demo_vm:call(Alice, demo_inside, events, []), Event =:= Down],
     demo_print:rows([["who", "message", "after"],
-                     ["alice", io_lib:format("{'DOWN',_,process,_,~p}", [Reason]), demo_print:time(SeenAt - KilledAt)]]).
+                     ["alice", io_lib:format("{'DOWN',_,process,_,~p}", [Reason]), demo_print:time(SeenAt - KilledAt)],
+                     ["alice", io_lib:format("{barrel_p2p_event,~0p}", [Down]), demo_print:time(TellAt - KilledAt)],
+                     ["everyone", ["members(): ", names(Survivors)], demo_print:time(KnownAt - KilledAt)]]).
 
 wrong_cookie(Alice) ->
     demo_print:heading("A stranger with a wrong cookie is refused"),

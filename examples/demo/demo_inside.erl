@@ -6,7 +6,7 @@ What the nodes of the demo do: plain OTP calls, with a clock beside them. Times 
 
 -include("barrel_p2p.hrl").
 
--export([connect/1, call_counter/2, remote_call/2, greet/1, watch/1, seen_down/0, why/1, pins/0]).
+-export([connect/1, call_counter/2, remote_call/2, greet/1, join/1, hear_events/0, events/0, until_members/1, watch/1, seen_down/0, why/1, pins/0]).
 
 -type micros() :: non_neg_integer().
 
@@ -31,6 +31,47 @@ greet(Pid) ->
                  Pid ! {hello, self()},
                  receive {welcome, Node} -> Node after 5_000 -> error(no_answer) end
              end, 1).
+
+-spec join(node()) -> {ok | {error, term()}, micros()}.
+join(Node) ->
+    {Micros, Result} = timer:tc(fun() -> barrel_p2p:join(Node, #{timeout => 10_000}) end),
+    {Result, Micros}.
+
+%% From here on the events of membership are kept.
+-spec hear_events() -> ok.
+hear_events() ->
+    Self = self(),
+    Listener = spawn(fun() ->
+                         ok = barrel_p2p:subscribe(),
+                         true = register(demo_listener, self()),
+                         Self ! {self(), hearing},
+                         hear([])
+                     end),
+    receive {Listener, hearing} -> ok after 5_000 -> error(not_hearing) end.
+
+hear(Events) ->
+    receive
+        {barrel_p2p_event, Event} -> hear([{Event, os:system_time(microsecond)} | Events]);
+        {Asker, tell} -> Asker ! {demo_listener, lists:reverse(Events)}, hear(Events)
+    end.
+
+%% The events so far, each with the time of day in microseconds when it came.
+-spec events() -> [{barrel_p2p:event(), SystemTime :: integer()}].
+events() ->
+    demo_listener ! {self(), tell},
+    receive {demo_listener, Events} -> Events after 5_000 -> error(no_events) end.
+
+%% The members as soon as they are these, or what they are after ten seconds.
+-spec until_members([node()]) -> [node()].
+until_members(Nodes) ->
+    until_members(Nodes, erlang:monotonic_time(millisecond) + 10_000).
+
+until_members(Nodes, Deadline) ->
+    Members = barrel_p2p:members(),
+    case Members =:= Nodes orelse erlang:monotonic_time(millisecond) > Deadline of
+        true -> Members;
+        false -> receive after 5 -> until_members(Nodes, Deadline) end
+    end.
 
 %% Returns when the monitor is set up.
 -spec watch(pid()) -> ok.
