@@ -74,13 +74,17 @@ handle_call(_Request, _From, State) ->
 handle_cast(_Message, State) ->
     {noreply, State}.
 
--spec handle_info(term(), state()) -> {noreply, state()}.
+-spec handle_info(term(), state()) -> {noreply, state()} | {stop, gossip_stopped, none}.
 handle_info({barrel_p2p_gossip, Gossip, Events}, Gossip) ->
     lists:foreach(fun told/1, Events),
     ok = barrel_p2p_nif:gossip_ack(Gossip, length(Events)),
     {noreply, Gossip};
 handle_info({barrel_p2p_gossip_stopped, Gossip}, Gossip) ->
-    {noreply, begin_anew()};
+    %% With distribution that is as it should be. By itself it is a failure, and how many of them are too many is for the supervisor to say.
+    case barrel_p2p_dist:listen_port() of
+        undefined -> {noreply, begin_anew()};
+        {ok, _} -> {stop, gossip_stopped, none}
+    end;
 handle_info({nodeup, Node, _}, none) when Node =:= node() ->
     true = ets:delete(?MODULE, left),
     {noreply, begin_anew()};
