@@ -14,5 +14,4 @@ Names begin with `barrel_p2p.`; labels would grow with the cluster, so there are
 snapshot() ->
     maps:merge(barrel_p2p_gossip:stats(),
                #{<<"barrel_p2p.dist_gc.reap">> => barrel_p2p_dist_gc:reaped(),
-                 <<"barrel_p2p.dist.channels">> => length(nodes(connected)),
-                 <<"barrel_p2p.members">> => length(barrel_p2p_gossip:members())}).
+                 <<"barrel_p2p.dist.channels">> => length(nodes(connected))}).

@@ -155,7 +155,7 @@ statistics_count(Config) ->
     true = lists:all(fun(#{eager_peers := Eager, lazy_peers := Lazy}) -> Eager >= 1 andalso Eager + Lazy =< 3 end, Stats),
     Metrics = on(hd(All), fun barrel_p2p_metrics:snapshot/0),
     true = maps:get(<<"barrel_p2p.plumtree.gossip.sent">>, Metrics) > 0,
-    4 = maps:get(<<"barrel_p2p.members">>, Metrics).
+    4 = maps:get(<<"barrel_p2p.directory.alive">>, Metrics).
 
 %% Its mailbox is its own affair; the others hear in time.
 slow_subscriber_holds_up_nobody(Config) ->
