@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Letting peers in: limits on strangers, the hello, and then a link.
 
-use crate::congestion;
 use crate::core::Core;
+use crate::guarded::Guarded;
 use crate::hello;
 use crate::host::Direction;
 use crate::link::Link;
@@ -10,7 +10,7 @@ use crate::peer::Role;
 use crate::reason::Reason;
 use crate::strangers::{Admission, Place};
 use barrel_p2p_base::CloseCode;
-use quinn::{Connection, Incoming};
+use quinn::Incoming;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -54,21 +54,9 @@ async fn greet(core: Arc<Core>, incoming: Incoming, place: Place) {
                 core.refused(Direction::Inbound, &claimed, Some(address), reason);
             }
         }
+        // The dialler reached us at another address first.
+        Err(Reason::Code(CloseCode::Duplicate)) => {}
         Err(reason) => core.refused(Direction::Inbound, &claimed, Some(address), reason),
-    }
-}
-
-/// A connection that is closed with a code unless it became a link.
-struct Guarded {
-    connection: Connection,
-    code: Option<CloseCode>,
-}
-
-impl Drop for Guarded {
-    fn drop(&mut self) {
-        if let Some(code) = self.code {
-            congestion::close(&self.connection, code);
-        }
     }
 }
 
@@ -76,20 +64,13 @@ async fn connect(core: &Arc<Core>, incoming: Incoming, claimed: &mut String) -> 
     let address = incoming.remote_address();
     let connection = incoming.await.map_err(|error| Reason::of_connection(&error))?;
     // Dropped by a timeout or an eviction, it tells the peer so; any other end sets its own code.
-    let mut guarded = Guarded { connection: connection.clone(), code: Some(CloseCode::HelloTimeout) };
+    let guarded = Guarded::new(connection.clone(), CloseCode::HelloTimeout);
     let result = hello::accept(core, &connection, claimed, |greeting| {
         let link = Arc::new(Link::new(connection.clone(), greeting.into_peer(address, Role::Accepted), Instant::now()));
         core.links().add(&link)?;
         Ok(link)
     });
-    match result.await {
-        Ok(link) => {
-            guarded.code = None;
-            Ok(link)
-        }
-        Err(refusal) => {
-            guarded.code = None;
-            Err(refusal.settle(&connection))
-        }
-    }
+    let result = result.await;
+    guarded.release();
+    result.map_err(|refusal| refusal.settle(&connection))
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Reaching a peer: one dial at a time per name, all its addresses in parallel with a stagger (RFC 8305, "happy eyeballs").
 
-use crate::congestion;
 use crate::core::Core;
+use crate::guarded::Guarded;
 use crate::hello;
 use crate::host::Direction;
 use crate::link::Link;
@@ -11,12 +11,12 @@ use crate::peer::Role;
 use crate::reason::Reason;
 use crate::tls::SERVER_NAME;
 use barrel_p2p_base::{CloseCode, NodeName};
-use quinn::Connection;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{lookup_host, UdpSocket};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// Head start of each address over the next one. RFC 8305 recommends 250 ms; a cluster is nearer than the web.
@@ -115,30 +115,43 @@ async fn race(
 ) -> Option<Arc<Link>> {
     let mut addresses = addresses.into_iter();
     let mut attempts = JoinSet::new();
+    let turn = Arc::new(Semaphore::new(1));
+    let mut wants_more = true;
     loop {
-        if let Some(address) = addresses.next() {
-            let (core, request) = (core.clone(), request.clone());
-            attempts.spawn(async move { (address, attempt(&core, &request, address).await) });
-        } else if attempts.is_empty() {
-            return None;
+        if wants_more {
+            if let Some(address) = addresses.next() {
+                let (core, request, turn) = (core.clone(), request.clone(), turn.clone());
+                attempts.spawn(async move { (address, attempt(&core, &request, address, &turn).await) });
+            } else if attempts.is_empty() {
+                return None;
+            }
         }
         tokio::select! {
-            Some(done) = attempts.join_next() => match done {
-                Ok((_, Ok(link))) => return Some(link),
-                // A peer's word says more than silence.
-                Ok((address, Err(reason))) if !failure.reason.is_refusal() => {
-                    *failure = Failure { reason, address: Some(address) };
+            Some(done) = attempts.join_next() => {
+                wants_more = true;
+                match done {
+                    Ok((_, Ok(link))) => return Some(link),
+                    // A peer's word says more than silence.
+                    Ok((address, Err(reason))) if !failure.reason.is_refusal() => {
+                        *failure = Failure { reason, address: Some(address) };
+                    }
+                    Ok(_) | Err(_) => {}
                 }
-                Ok(_) | Err(_) => {}
-            },
-            () = tokio::time::sleep(STAGGER), if addresses.len() > 0 => {}
+            }
+            // An address that answers is good enough: more handshakes would only slow down a busy peer.
+            () = tokio::time::sleep(STAGGER), if addresses.len() > 0 => wants_more = turn.available_permits() > 0,
         }
     }
 }
 
-async fn attempt(core: &Arc<Core>, request: &Request, address: SocketAddr) -> Result<Arc<Link>, Reason> {
+async fn attempt(
+    core: &Arc<Core>,
+    request: &Request,
+    address: SocketAddr,
+    turn: &Semaphore,
+) -> Result<Arc<Link>, Reason> {
     loop {
-        match try_once(core, request, address).await {
+        match try_once(core, request, address, turn).await {
             Err(Reason::Code(CloseCode::Overloaded)) => tokio::time::sleep(OVERLOADED_PAUSE).await,
             Err(Reason::LinkTimeout) => return Err(Reason::DialTimeout),
             result => return result,
@@ -146,44 +159,35 @@ async fn attempt(core: &Arc<Core>, request: &Request, address: SocketAddr) -> Re
     }
 }
 
-async fn try_once(core: &Arc<Core>, request: &Request, address: SocketAddr) -> Result<Arc<Link>, Reason> {
+/// `turn`: of the connections to the addresses of one peer, one at a time says hello, since the peer takes each hello for a link.
+async fn try_once(
+    core: &Arc<Core>,
+    request: &Request,
+    address: SocketAddr,
+    turn: &Semaphore,
+) -> Result<Arc<Link>, Reason> {
     let connecting =
         core.quinn.connect_with(core.client.clone(), address, SERVER_NAME).map_err(|_| Reason::Unreachable)?;
     let connection = tokio::select! {
         connection = connecting => connection.map_err(|error| Reason::of_connection(&error))?,
         reason = no_listener(address) => return Err(reason),
     };
-    let attempt = Attempt(Some(connection.clone()));
+    // Dropped by the timeout of the dial, or by the link of another address.
+    let guarded = Guarded::new(connection.clone(), CloseCode::Duplicate);
+    // Fails only for a semaphore that was closed, which this one never is.
+    let _turn = turn.acquire().await;
     let result = hello::dial(core, &connection, request).await.and_then(|greeting| {
         let link = Arc::new(Link::new(connection.clone(), greeting.into_peer(address, Role::Dialled), Instant::now()));
         core.links().add(&link)?;
         Ok(link)
     });
+    guarded.release();
     match result {
         Ok(link) => {
-            attempt.succeeded();
             tokio::spawn(link.clone().run(core.clone()));
             Ok(link)
         }
         Err(refusal) => Err(refusal.settle(&connection)),
-    }
-}
-
-/// A connection that is no link yet, and is closed if it does not become one because another address was faster. Merely dropped it
-/// would end with code 0, and the peer, which may have let us in already, would take us for stopped.
-struct Attempt(Option<Connection>);
-
-impl Attempt {
-    fn succeeded(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        if let Some(connection) = &self.0 {
-            congestion::close(connection, CloseCode::Duplicate);
-        }
     }
 }
 

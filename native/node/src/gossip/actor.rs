@@ -17,7 +17,6 @@ use super::published::{Member, Views};
 use crate::clock::Clock;
 use barrel_p2p_base::{CloseCode, NodeName};
 use barrel_p2p_net::{Batch, Local, Peer, Reason};
-use barrel_p2p_proto::directory::Directory;
 use barrel_p2p_proto::stack::{Config, Stack};
 use barrel_p2p_proto::{hlc, Contact, Event, Input, Machine, Message, Output, Outputs, Why};
 use std::net::SocketAddr;
@@ -53,8 +52,8 @@ pub(crate) struct Actor {
     addresses: Box<[SocketAddr]>,
     next_sweep: Instant,
     sweeps: u32,
-    /// Which state of the directory the last snapshot shows.
-    snapshot: (u64, usize, usize),
+    /// Which generation of the directory the last snapshot shows.
+    snapshot: u64,
     next_snapshot: Instant,
     /// Before that nobody has heard of it, and nobody is to hear of its end.
     is_running: bool,
@@ -96,7 +95,7 @@ impl Actor {
             addresses,
             next_sweep: now + SWEEP_EVERY,
             sweeps: 0,
-            snapshot: (0, 0, 0),
+            snapshot: 0,
             next_snapshot: now,
             is_running: false,
         };
@@ -377,14 +376,14 @@ impl Actor {
     }
 
     fn is_outdated(&self) -> bool {
-        self.snapshot != state_of(self.stack.directory())
+        self.snapshot != self.stack.directory().generation()
     }
 
     fn publish_members(&mut self) {
         let directory = self.stack.directory();
         let members = directory.members().map(|(contact, state)| Member { contact: contact.clone(), state });
         let members: Vec<Member> = members.collect();
-        self.snapshot = state_of(directory);
+        self.snapshot = directory.generation();
         self.next_snapshot =
             Instant::now() + SNAPSHOT_GAP_PER_MEMBER * u32::try_from(members.len()).unwrap_or(u32::MAX);
         gauges::set_members(&members, &self.gossip.metrics);
@@ -409,11 +408,6 @@ impl Drop for Actor {
         }
         self.listener.stopped();
     }
-}
-
-/// Differs where the members do.
-fn state_of(directory: &Directory) -> (u64, usize, usize) {
-    (directory.fingerprint(), directory.suspects(), directory.departed())
 }
 
 fn says_goodbye(reason: Reason) -> bool {
