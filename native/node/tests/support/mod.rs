@@ -132,11 +132,16 @@ struct TestHost {
     cookie: Vec<u8>,
     incoming: Mutex<Sender<Arc<Channel>>>,
     refused: Mutex<Vec<Refused>>,
+    /// Hellos that wait for their cookie, while cookies are held back.
+    held: Mutex<Option<Vec<CookieReply>>>,
 }
 
 impl Host for TestHost {
     fn cookie_wanted(&self, _node: &str, reply: CookieReply) {
-        reply.answer(self.cookie.clone());
+        match &mut *self.held.lock().unwrap() {
+            Some(held) => held.push(reply),
+            None => reply.answer(self.cookie.clone()),
+        }
     }
     fn incoming(&self, channel: Arc<Channel>, _peer: &Peer) {
         let _ = self.incoming.lock().unwrap().send(channel);
@@ -179,8 +184,12 @@ impl TestNode {
     pub fn with_identity(node: &str, cookie: &str, identity: Arc<Identity>, dir: TempDir) -> Self {
         let (sender, incoming) = channel();
         let cookie = cookie.as_bytes().to_vec();
-        let host =
-            Arc::new(TestHost { cookie: cookie.clone(), incoming: Mutex::new(sender), refused: Mutex::default() });
+        let host = Arc::new(TestHost {
+            cookie: cookie.clone(),
+            incoming: Mutex::new(sender),
+            refused: Mutex::default(),
+            held: Mutex::default(),
+        });
         let config = Config {
             name: node.to_owned(),
             port: 0,
@@ -230,6 +239,16 @@ impl TestNode {
 
     pub fn refusals(&self) -> Vec<&'static str> {
         self.host.refused.lock().unwrap().iter().map(|refused| refused.reason.name()).collect()
+    }
+
+    /// Lets nobody in before [`Self::release_cookies`].
+    pub fn hold_cookies(&self) {
+        *self.host.held.lock().unwrap() = Some(Vec::new());
+    }
+
+    pub fn release_cookies(&self) {
+        let held = self.host.held.lock().unwrap().take();
+        held.into_iter().flatten().for_each(|reply| reply.answer(self.cookie.clone()));
     }
 
     /// Did a peer open a dist channel that nobody took?
