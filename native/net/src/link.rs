@@ -16,6 +16,10 @@ use tokio::sync::Notify;
 /// How long a link without channels is kept for the next one. Covers a refused simultaneous connect and a quick reconnect.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How long a new link is kept for its first channel. The acceptor has it as soon as it has answered the hello; the dialler still has to
+/// read the answer and to write a pin to its disk, which can take seconds on a busy host.
+const FIRST_LINGER: Duration = Duration::from_secs(10);
+
 /// A link that has been without channels for longer is not used again, since the peer may be closing it at this moment.
 const REUSE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -42,6 +46,7 @@ struct Use {
     channels: usize,
     /// When the number of channels last changed.
     since: Instant,
+    was_used: bool,
 }
 
 impl Link {
@@ -51,7 +56,7 @@ impl Link {
             peer,
             since: now,
             next_channel: AtomicU32::new(0),
-            usage: Mutex::new(Use { channels: 0, since: now }),
+            usage: Mutex::new(Use { channels: 0, since: now, was_used: false }),
             usage_changed: Notify::new(),
             why: OnceLock::new(),
         }
@@ -80,6 +85,7 @@ impl Link {
         let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut usage.channels);
         usage.since = Instant::now();
+        usage.was_used = true;
         drop(usage);
         self.usage_changed.notify_one();
     }
@@ -128,7 +134,8 @@ impl Link {
     pub(crate) async fn run(self: Arc<Self>, core: Arc<Core>) {
         loop {
             let usage = self.current_use();
-            let linger = LINGER.saturating_sub(usage.since.elapsed());
+            let linger = if usage.was_used { LINGER } else { FIRST_LINGER };
+            let linger = linger.saturating_sub(usage.since.elapsed());
             tokio::select! {
                 accepted = self.connection.accept_bi() => match accepted {
                     Ok((send, recv)) => {
