@@ -59,7 +59,7 @@ fn simulate() -> Result<bool, Box<dyn Error>> {
     write!(std::io::stdout(), "{}", report.table(&scenarios, &accepted)?)?;
     save(&report, &Path::new("target/sim").join(format!("{set}.json")))?;
     if arguments.accept {
-        save(&report, &accepted_path)?;
+        save(&report.portable(), &accepted_path)?;
     }
     let verdict =
         if report.is_good() { "every goal met, every invariant kept" } else { "NOT GOOD: see the lines with !!" };

@@ -73,6 +73,15 @@ impl Report {
         self.scenarios.values().all(|verdict| verdict.faults.is_empty())
     }
 
+    /// Without what belongs to the machine that it ran on: so that it can be committed.
+    pub fn portable(&self) -> Self {
+        let mut report = self.clone();
+        for verdict in report.scenarios.values_mut() {
+            verdict.measures.retain(|name, _| !name.starts_with(HOST));
+        }
+        report
+    }
+
     /// A table to read, with the change against an accepted report.
     pub fn table(&self, scenarios: &[Scenario], accepted: &Self) -> Result<String, fmt::Error> {
         let mut text = String::new();
@@ -89,7 +98,11 @@ impl Report {
             for (name, spread) in &verdict.measures {
                 let goal = scenario.goals.get(name).map(Goal::to_string).unwrap_or_default();
                 let was = before.and_then(|before| before.measures.get(name));
-                let change = was.map_or_else(|| "new".to_owned(), |was| spread.change_from(was));
+                let change = match was {
+                    Some(was) => spread.change_from(was),
+                    None if name.starts_with(HOST) => String::new(),
+                    None => "new".to_owned(),
+                };
                 writeln!(
                     text,
                     "  {name:<42} {:>11} {:>11} {:>11}  {goal:<12} {change}",
@@ -111,7 +124,7 @@ impl Verdict {
         let mut measures: BTreeMap<String, Spread> = BTreeMap::new();
         let mut faults = Vec::new();
         for run in runs {
-            let host = [("host.elapsed_s".to_owned(), run.elapsed_s), ("host.peak_mb".to_owned(), peak_mb)];
+            let host = [(format!("{HOST}elapsed_s"), run.elapsed_s), (format!("{HOST}peak_mb"), peak_mb)];
             for (name, value) in run.outcome.measures.clone().into_iter().chain(host) {
                 let spread = measures.entry(name).or_insert(Spread { min: value, mean: 0.0, max: value });
                 spread.min = spread.min.min(value);
@@ -172,6 +185,9 @@ fn number(value: f64) -> String {
         format!("{value:.3}")
     }
 }
+
+/// What the names of measures begin with that depend on the machine.
+const HOST: &str = "host.";
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,9 @@ pub fn check(now: Time, views: &Views, violations: &mut Vec<Violation>) {
     }
     let (sizes, stale) = (views.components(), views.stale_neighbours());
     let shown = &sizes[..sizes.len().min(8)];
-    let what = format!("{} components, largest {shown:?}, {stale} stale neighbours", sizes.len());
+    let alone =
+        views.alive().find(|node| views.nodes[*node as usize].active.iter().all(|peer| !views.counts(*peer, *node)));
+    let example = alone.map(|node| format!("; {node} is alone: {:?}", views.nodes[node as usize])).unwrap_or_default();
+    let what = format!("{} components, largest {shown:?}, {stale} stale neighbours{example}", sizes.len());
     violations.push(Violation::everywhere("connectivity", now, what));
 }
