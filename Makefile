@@ -32,8 +32,7 @@ sim:
 
 sim-full:
 	@priv/bin/bootstrap.sh demo
-	@$(SIMULATE)/speed --threads 1
-	@$(SIMULATE)/full
+	@$(SIMULATE)/speed --threads 1; speed=$$?; $(SIMULATE)/full && exit $$speed
 
 bench:
 	@priv/bin/bootstrap.sh test
