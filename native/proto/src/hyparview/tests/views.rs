@@ -19,7 +19,8 @@ fn a_joiner_is_taken_in_and_sent_on_walks() {
 fn a_walk_ends_at_a_free_place_or_goes_on() {
     let mut node = Node::with(&["a", "b", "c", "d"]);
     let walk = |ttl| Message::ForwardJoin { joiner: contact("j"), ttl };
-    assert_eq!(node.hears("a", walk(6)), [send("j", Message::Neighbour(Priority::Low))]);
+    assert_ne!(node.hears("a", walk(4)), [send("j", Message::Neighbour(Priority::Low))], "too near the contact");
+    assert_eq!(node.hears("a", walk(2)), [send("j", Message::Neighbour(Priority::Low))]);
     // The last place is promised to the joiner: the next one walks on, and not back.
     let next = Message::ForwardJoin { joiner: contact("k"), ttl: 3 };
     let out = node.hears("a", next);
