@@ -184,9 +184,19 @@ until_recorded(Peer, Event, Milliseconds) ->
     catch error:{not_within_ms, _, _} -> error({not_told, Event, after_ms, Milliseconds, recorded(Peer)})
     end.
 
-%% Who of these peers, all alive, was reported down, by whom, and all that this one was told about the other.
--spec false_deaths([peer()]) -> [{Reported :: node(), {by, node()}, [{Time :: integer(), State :: atom()}]}].
+%% Who of these peers, all alive, was reported down, as a member or as a neighbour, by whom, and all that this one was told about the other.
+-spec false_deaths([peer()]) -> [{Reported :: node(), {by, node()}, [{Time :: integer(), Event :: term()}]}].
 false_deaths(Alive) ->
     Names = nodes_of(Alive),
-    Told = [{By, [{At, Node, State} || {At, {member, Node, State}} <- recorded_at(P), lists:member(Node, Names)]} || #{node := By} = P <- Alive],
-    [{Reported, {by, By}, [{At, State} || {At, Node, State} <- About, Node =:= Reported]} || {By, About} <- Told, {_, Reported, down} <- About].
+    [{Reported, {by, By}, [Told || {_, About} = Told <- All, subject(About) =:= Reported]}
+     || #{node := By} = P <- Alive, All <- [recorded_at(P)], {_, Event} <- All, is_death(Event), Reported <- [subject(Event)],
+        lists:member(Reported, Names)].
+
+is_death({member, _, State}) -> State =:= down;
+is_death({peer_down, _, Reason}) -> Reason =:= nodedown orelse Reason =:= connect_failed;
+is_death(_) -> false.
+
+subject({member, Node, _}) -> Node;
+subject({peer_up, Node}) -> Node;
+subject({peer_down, Node, _}) -> Node;
+subject(_) -> nobody.
