@@ -2,8 +2,8 @@
 //! How far this node may trust its own judgement (Dadgar, Phillips, Currey 2017, "Lifeguard", section IV.A).
 //!
 //! Keeps: who is slow itself gives others more time. Leaves to others: what is done with the time.
-//! Departure from the paper: the score rises by late timers and by suspicions of this node that it had to refute, not
-//! by missed answers: links find out by themselves whether a peer answers.
+//! Departure from the paper: the score rises by late timers, by late answers and by suspicions of this node that it had
+//! to refute, not by missed answers: after many deaths those would only make the rest slow.
 
 use std::time::Duration;
 
@@ -20,6 +20,13 @@ impl Health {
             self.worsen();
         }
         stalled
+    }
+
+    /// A probe was answered after so long. Where a dial takes seconds, a refutation does, too.
+    pub(super) fn was_answered(&mut self, after: Duration) {
+        if after >= LATE {
+            self.worsen();
+        }
     }
 
     /// Something speaks against this node's own health.
@@ -41,12 +48,25 @@ impl Health {
 /// A timer this late is no jitter of a scheduler. Guess: half of the shortest time that anything here waits for.
 const STALL: Duration = Duration::from_millis(500);
 
+/// An answer this late comes from an overloaded machine or network: a dial and its hello take three round trips, which
+/// is below a second between any two places of the earth.
+const LATE: Duration = Duration::from_secs(1);
+
 /// Suspects get at most five times their time. The paper allows eight; five keeps a death below 15 s even here.
 const WORST: u32 = 4;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_answers_come_late_suspects_get_more_time() {
+        let mut health = Health::default();
+        health.was_answered(Duration::from_millis(999));
+        assert_eq!(health.stretch(Duration::from_secs(2)).as_secs(), 2);
+        health.was_answered(Duration::from_millis(1000));
+        assert_eq!(health.stretch(Duration::from_secs(2)).as_secs(), 4);
+    }
 
     #[test]
     fn a_stalled_node_waits_longer_and_recovers() {

@@ -21,12 +21,18 @@ use crate::machine::{MemberState, Now, Outputs};
 /// Probes that wait for an answer.
 #[derive(Debug, Default)]
 pub(super) struct Probes {
-    purposes: BTreeMap<NodeName, Purpose>,
+    asked: BTreeMap<NodeName, Asked>,
     deadlines: Deadlines,
     /// A member of what seems to be another overlay.
     bridge: Option<Arc<Contact>>,
     /// Before that, no other one is offered.
     next_bridge: Time,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    purpose: Purpose,
+    at: Time,
 }
 
 /// Why a member is asked.
@@ -43,9 +49,9 @@ pub(super) enum Purpose {
 }
 
 impl Probes {
-    pub(super) fn cancel(&mut self, name: &NodeName) -> Option<Purpose> {
+    pub(super) fn cancel(&mut self, name: &NodeName) -> Option<Asked> {
         self.deadlines.cancel(name);
-        self.purposes.remove(name)
+        self.asked.remove(name)
     }
 
     pub(super) fn next(&self) -> Option<Time> {
@@ -77,9 +83,9 @@ impl Directory {
 
     /// A probe found nobody. Where one has died unseen more may have, if all their neighbours died with them: two others
     /// are asked at once, so that the search widens as long as it finds the dead.
-    pub(super) fn probe_failed(&mut self, now: Now, purpose: Option<Purpose>, out: &mut Outputs) {
-        let pending = self.probes.purposes.values().filter(|purpose| **purpose == Purpose::Sample).count();
-        if purpose == Some(Purpose::Sample) && pending < MOST_SAMPLES {
+    pub(super) fn probe_failed(&mut self, now: Now, asked: Option<Asked>, out: &mut Outputs) {
+        let pending = self.probes.asked.values().filter(|asked| asked.purpose == Purpose::Sample).count();
+        if asked.is_some_and(|asked| asked.purpose == Purpose::Sample) && pending < MOST_SAMPLES {
             self.sample(now, 2, out);
         }
     }
@@ -102,11 +108,11 @@ impl Directory {
     /// Asks a member, by telling it what is believed about it. Who has been asked already keeps the time that it has, or
     /// silence would never come to light; only a suspicion is news to it.
     pub(super) fn probe(&mut self, now: Now, name: &NodeName, purpose: Purpose, out: &mut Outputs) {
-        if purpose != Purpose::Suspicion && self.probes.purposes.contains_key(name) {
+        if purpose != Purpose::Suspicion && self.probes.asked.contains_key(name) {
             return;
         }
         let Some(record) = self.table.record(name) else { return };
-        self.probes.purposes.insert(name.clone(), purpose);
+        self.probes.asked.insert(name.clone(), Asked { purpose, at: now.mono });
         self.probes.deadlines.set(name, now.mono + self.health.stretch(self.config.probe_timeout));
         let to = Arc::clone(&record.contact);
         send(&to, Message::Probe(record), out);
@@ -118,10 +124,12 @@ impl Directory {
     }
 
     pub(super) fn probe_answered(&mut self, now: Now, from: &Arc<Contact>) {
-        let bridges = match self.probes.cancel(&from.name) {
-            Some(Purpose::Heal) => true,
-            Some(Purpose::Lease) => !self.neighbours.is_empty() && !self.neighbours.contains_key(&from.name),
-            Some(Purpose::Sample | Purpose::Suspicion) | None => false,
+        let Some(asked) = self.probes.cancel(&from.name) else { return };
+        self.health.was_answered(now.mono - asked.at);
+        let bridges = match asked.purpose {
+            Purpose::Heal => true,
+            Purpose::Lease => !self.neighbours.is_empty() && !self.neighbours.contains_key(&from.name),
+            Purpose::Sample | Purpose::Suspicion => false,
         };
         if bridges && now.mono >= self.probes.next_bridge {
             self.probes.next_bridge = now.mono + self.config.probe_period / 2;
@@ -131,12 +139,10 @@ impl Directory {
 
     pub(super) fn expire_probes(&mut self, now: Now, out: &mut Outputs) {
         while let Some(name) = self.probes.deadlines.take_due(now.mono) {
-            match self.probes.purposes.remove(&name) {
-                purpose @ Some(Purpose::Lease | Purpose::Sample) => {
-                    self.suspect(now, &name, out);
-                    self.probe_failed(now, purpose, out);
-                }
-                Some(Purpose::Heal | Purpose::Suspicion) | None => {}
+            let asked = self.probes.asked.remove(&name);
+            if asked.is_some_and(|asked| matches!(asked.purpose, Purpose::Lease | Purpose::Sample)) {
+                self.suspect(now, &name, out);
+                self.probe_failed(now, asked, out);
             }
         }
     }

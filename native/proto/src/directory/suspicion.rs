@@ -16,12 +16,12 @@ use crate::machine::{MemberState, Now, Outputs, Why};
 impl Directory {
     /// A peer cannot be reached. Only members that are believed to live change by that.
     pub fn unreachable(&mut self, now: Now, name: &NodeName, why: Why, out: &mut Outputs) {
-        let purpose = self.probes.cancel(name);
+        let asked = self.probes.cancel(name);
         match why {
             Why::Closed => {}
             Why::DialFailed | Why::Lost => {
                 self.suspect(now, name, out);
-                self.probe_failed(now, purpose, out);
+                self.probe_failed(now, asked, out);
             }
             Why::Stopped => self.declare_down(now, name, Source::Own, out),
         }
