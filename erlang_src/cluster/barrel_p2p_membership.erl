@@ -12,7 +12,7 @@ process the successor first says that they are gone, which is true since the eng
 
 -behaviour(gen_server).
 -export([new_table/0, start_link/0, join/1, join/2, leave/0, is_alone/0]).
--export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -type state() :: none | barrel_p2p_nif:gossip().
 %% The neighbours as announced, with where they listen; `left` while the application wants to be alone.
@@ -55,16 +55,13 @@ leave() ->
 is_alone() ->
     element(1, barrel_p2p_gossip:handle()) =:= ok andalso barrel_p2p_gossip:active_view() =:= [] andalso not ets:member(?MODULE, left).
 
--spec init([]) -> {ok, none, {continue, begin_anew}}.
+%% Whoever has started the application may join at once, so the engine is there when this returns.
+-spec init([]) -> {ok, state()}.
 init([]) ->
     process_flag(trap_exit, true),
     %% Tells of this node as well: when distribution starts and when it stops.
     ok = net_kernel:monitor_nodes(true, [{node_type, all}]),
-    {ok, none, {continue, begin_anew}}.
-
--spec handle_continue(begin_anew, state()) -> {noreply, state()}.
-handle_continue(begin_anew, none) ->
-    {noreply, begin_anew()}.
+    {ok, begin_anew()}.
 
 -spec handle_call(term(), gen_server:from(), state()) -> {noreply, state()}.
 handle_call(_Request, _From, State) ->
