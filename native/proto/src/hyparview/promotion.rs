@@ -36,6 +36,10 @@ pub(super) enum Room {
 /// and a round trip between continents.
 pub(super) const FIRST_WAIT: Duration = Duration::from_secs(1);
 
+/// Who has lost all neighbours asks so many times more than are missing. After four of five nodes have died at once,
+/// fifteen questions find somebody alive in 96 of 100 cases, five in 67.
+const ALONE_FACTOR: usize = 3;
+
 /// No backoff is longer. Source: the documented behaviour of `base_backoff_ms`.
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
@@ -59,7 +63,11 @@ impl State {
         if !self.left {
             let priority = self.priority();
             let gap = self.gap(now);
-            let count = if self.active.len() == 0 { gap } else { gap.div_ceil(2) };
+            let count = match priority {
+                Priority::High if self.active.len() == 0 => gap * ALONE_FACTOR,
+                Priority::High => gap,
+                Priority::Low => gap.div_ceil(2),
+            };
             for _ in 0..count {
                 let asked = |contact: &Contact| self.requests.iter().any(|request| request.to.name == contact.name);
                 let Some(to) = self.passive.candidate(now, &mut self.random, asked) else {
@@ -88,9 +96,9 @@ impl State {
         }
     }
 
-    /// Who has some neighbours can wait: full clusters have nothing to give, and asking them costs all the time.
+    /// Who has enough neighbours can wait: full clusters have nothing to give, and asking them costs all the time.
     pub(super) fn next_promotion_wait(&self) -> Duration {
-        if self.active.len() == 0 {
+        if self.active.len() * 2 < self.config.active_size {
             FIRST_WAIT
         } else {
             (self.promotion_wait * 2).min(self.config.shuffle_period)
