@@ -185,8 +185,8 @@ impl State {
         true
     }
 
-    /// Whom one who is refused may ask.
-    fn others(&mut self, from: &Arc<Contact>) -> Vec<Arc<Contact>> {
+    /// Some of those this node knows, for one who knows too few.
+    pub(super) fn others(&mut self, from: &Arc<Contact>) -> Vec<Arc<Contact>> {
         let mut others: Vec<_> =
             self.active.contacts().chain(self.passive.contacts()).filter(|contact| contact.name != from.name).collect();
         let count = self.config.shuffle_length.min(MAX_CONTACTS);

@@ -4,11 +4,13 @@
 //! Keeps: payloads up to a number of bytes, and ids, which are far smaller, for much longer; the oldest go first.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
-use barrel_p2p_base::Time;
+use barrel_p2p_base::{NodeName, Time};
 use bytes::Bytes;
 
+use crate::contact::Contact;
 use crate::message::MessageId;
 
 /// A broadcast that was seen.
@@ -21,6 +23,17 @@ pub(super) struct Seen {
     pub(super) at: Time,
     /// None once newer payloads needed the room.
     pub(super) payload: Option<Bytes>,
+    /// Who was faster than the neighbour that was to send it.
+    pub(super) overtaken: Option<Box<Overtaken>>,
+}
+
+/// A payload that came another way than its first announcement.
+#[derive(Clone, Debug)]
+pub(super) struct Overtaken {
+    /// Who announced it first, and was to send it.
+    pub(super) source: NodeName,
+    /// Who sent it first.
+    pub(super) sender: Arc<Contact>,
 }
 
 /// What was seen, oldest first.
@@ -38,6 +51,13 @@ pub(super) struct Cache {
 impl Cache {
     pub(super) fn get(&self, id: &MessageId) -> Option<&Seen> {
         self.seen.get(usize::try_from(self.index.get(id)? - self.forgotten).ok()?)
+    }
+
+    /// Who was faster than this source with this broadcast? Told once.
+    pub(super) fn take_overtaker(&mut self, id: &MessageId, source: &NodeName) -> Option<Arc<Contact>> {
+        let at = usize::try_from(self.index.get(id)? - self.forgotten).ok()?;
+        let overtaken = self.seen.get_mut(at)?.overtaken.take_if(|overtaken| overtaken.source == *source)?;
+        Some(overtaken.sender)
     }
 
     pub(super) fn contains(&self, id: &MessageId) -> bool {
@@ -91,7 +111,7 @@ mod tests {
 
     fn seen(number: u8) -> Seen {
         let payload = Some(Bytes::from(vec![number; 10]));
-        Seen { id: MessageId([number; 16]), hops: 1, at: Time(number.into()), payload }
+        Seen { id: MessageId([number; 16]), hops: 1, at: Time(number.into()), payload, overtaken: None }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use barrel_p2p_base::limits::{MAX_ANNOUNCEMENTS, MAX_PAYLOAD_BYTES};
 use barrel_p2p_base::{NodeName, Time};
 use bytes::Bytes;
 
-use super::cache::{Cache, Seen};
+use super::cache::{Cache, Overtaken, Seen};
 use super::missing::{Announced, Missing};
 use super::{Announcement, Config, Message};
 use crate::contact::Contact;
@@ -173,8 +173,7 @@ impl State {
     fn on_gossip(&mut self, now: Time, from: &Arc<Contact>, what: Announcement, payload: Bytes, out: &mut Outputs) {
         self.stats.gossip_received += 1;
         if self.knows(&what.id) {
-            // Both ends, each on its own: the other one when it hears of it, this one now.
-            self.prune(from, out);
+            self.on_repetition(from, &what.id, out);
             return;
         }
         self.stats.delivered += 1;
@@ -184,6 +183,18 @@ impl State {
             self.graft(from, None, out);
         }
         self.pass_on(now, what, payload, Some(from), out);
+    }
+
+    /// A link too many (section 3.5), given up at both ends: the other one when it hears of it, this one now.
+    ///
+    /// Departure: which of the two links is decided by announcements. A source that was to send the payload and was
+    /// overtaken stays, because it was late only for having had to ask. Otherwise both would meet again each time.
+    fn on_repetition(&mut self, from: &Arc<Contact>, id: &MessageId, out: &mut Outputs) {
+        match self.cache.take_overtaker(id, &from.name) {
+            Some(sender) if self.eager().any(|contact| contact.name == sender.name) => self.prune(&sender, out),
+            Some(_) => {}
+            None => self.prune(from, out),
+        }
     }
 
     /// Each neighbour gets the payload or hears of it, once.
@@ -214,7 +225,13 @@ impl State {
             let sender = from.is_some_and(|from| from.name == link.to.name);
             !sender && (source.as_ref() == Some(&link.to.name) || link.kind == Kind::Lazy && !told)
         });
-        let seen = Seen { id, hops, at: now, payload: Some(payload) };
+        let overtaken = match (source, from) {
+            (Some(source), Some(from)) if source != from.name => {
+                Some(Box::new(Overtaken { source, sender: Arc::clone(from) }))
+            }
+            _ => None,
+        };
+        let seen = Seen { id, hops, at: now, payload: Some(payload), overtaken };
         self.cache.insert(seen, self.config.cache_bytes, self.config.cache_count);
     }
 

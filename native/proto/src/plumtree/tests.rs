@@ -165,6 +165,19 @@ fn an_eager_link_that_comes_too_late_is_given_up() {
     assert_eq!(node.links(), (vec!["c"], vec!["a", "b"]));
 }
 
+/// Else both come every time: the source is given up, asked again by its next announcement, and late for that again.
+#[test]
+fn a_source_that_was_overtaken_is_kept_and_the_other_link_given_up() {
+    let mut node = Node::with(&["a"], &["c"]);
+    node.hears("c", ihave(1, 2));
+    assert_eq!(node.runs_until(ms(1050)), [send("c", Message::Graft(Some(id(1))))]);
+    assert_eq!(node.hears("a", ihave(1, 5)), [], "further down: it may need this node");
+    assert_eq!(node.hears("a", gossip(1, 5))[0], delivered(1, 5));
+    assert_eq!(node.hears("c", gossip(1, 2)), [send("a", Message::Prune)]);
+    assert_eq!(node.links(), (vec!["c"], vec!["a"]));
+    assert_eq!(node.hears("c", gossip(1, 2)), [send("c", Message::Prune)], "only once");
+}
+
 #[test]
 fn a_source_that_says_no_is_asked_at_once() {
     let mut node = Node::with(&["a"], &[]);

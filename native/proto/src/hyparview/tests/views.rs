@@ -164,7 +164,8 @@ fn a_shuffle_is_answered_to_its_origin() {
     node.out.clear();
     let shuffle = |ttl| Message::Shuffle { origin: contact("o"), ttl, contacts: vec![contact("x"), contact("me")] };
     assert_eq!(node.hears("a", shuffle(3)), [send("b", shuffle(2))]);
-    assert_eq!(node.hears("a", shuffle(1)), [send("o", Message::ShuffleReply(vec![contact("p")]))]);
+    let known = vec![contact("p"), contact("b"), contact("a")];
+    assert_eq!(node.hears("a", shuffle(1)), [send("o", Message::ShuffleReply(known))]);
     assert_eq!(node.passive(), ["p", "x", "o"]);
 }
 
