@@ -70,6 +70,7 @@ step dialyzer rebar3 dialyzer
 step eunit rebar3 eunit
 step instruments bench/run.sh --self-test
 step cargo cargo test --workspace
+step sim cargo run --quiet --release --package barrel_p2p_sim -- native/sim/scenarios/small
 step ct rebar3 ct
 
 grep -h -A1 'SKIPPED$' "$logs/ct.log" | grep -v '^--$' || true
