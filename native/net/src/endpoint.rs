@@ -10,9 +10,9 @@ use crate::dial::{self, Request};
 use crate::host::{Host, Keeper};
 use crate::link::Link;
 use crate::local::Local;
-use crate::patience::Patient;
 use crate::peer::Peer;
 use crate::reason::Reason;
+use crate::runtime::QuinnRuntime;
 use crate::tls::{self, UnusableCertificate};
 use barrel_p2p_base::{CloseCode, Incarnation};
 use quinn::VarInt;
@@ -132,7 +132,7 @@ impl Endpoint {
             // Only fails below 1200 bytes.
             let _ = endpoint.max_udp_payload_size(MAX_UDP_PAYLOAD_BYTES);
             let server = config.listen.then_some(server);
-            quinn::Endpoint::new(endpoint, server, socket, Arc::new(Patient)).map_err(StartError::Thread)?
+            quinn::Endpoint::new(endpoint, server, socket, Arc::new(QuinnRuntime)).map_err(StartError::Thread)?
         };
         let port = quinn.local_addr().map_err(StartError::Thread)?.port();
         let core = Arc::new(Core::new(config, keeper, host, (quinn, client), port));

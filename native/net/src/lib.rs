@@ -31,6 +31,8 @@ mod patience;
 pub mod peer;
 pub mod reason;
 mod refusals;
+mod runtime;
+mod socket;
 mod strangers;
 pub mod tls;
 

@@ -5,12 +5,9 @@
 //! wait unread in the socket: every peer would be declared silent. So a timer that comes late waits a moment longer, in which the
 //! socket is read.
 
-use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, TokioRuntime};
+use quinn::AsyncTimer;
 use std::future::Future;
-use std::io;
-use std::net::UdpSocket;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::time::{sleep_until, Sleep};
@@ -24,32 +21,18 @@ const MOMENT: Duration = Duration::from_millis(50);
 /// Moments (count) granted in a row to a thread that is kept from running again and again.
 const MOMENTS: u32 = 4;
 
-/// Tokio with patient timers.
+/// A patient timer of tokio.
 #[derive(Debug)]
-pub(crate) struct Patient;
-
-impl Runtime for Patient {
-    fn new_timer(&self, at: Instant) -> Pin<Box<dyn AsyncTimer>> {
-        Box::pin(Timer { sleep: Box::pin(sleep_until(at.into())), granted: 0 })
-    }
-
-    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        TokioRuntime.spawn(task);
-    }
-
-    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        TokioRuntime.wrap_udp_socket(socket)
-    }
-
-    fn now(&self) -> Instant {
-        TokioRuntime.now()
-    }
-}
-
-#[derive(Debug)]
-struct Timer {
+pub(crate) struct Timer {
     sleep: Pin<Box<Sleep>>,
     granted: u32,
+}
+
+impl Timer {
+    /// To be called within a runtime.
+    pub(crate) fn new(at: Instant) -> Self {
+        Self { sleep: Box::pin(sleep_until(at.into())), granted: 0 }
+    }
 }
 
 impl AsyncTimer for Timer {
@@ -75,13 +58,14 @@ impl AsyncTimer for Timer {
 mod tests {
     use super::*;
     use std::future::poll_fn;
+    use std::pin::pin;
 
     /// Links to live peers timed out all at once when the machine had been suspended.
     #[test]
     fn a_timer_that_comes_late_leaves_time_to_read_the_socket() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let waited = runtime.block_on(async {
-            let mut timer = Patient.new_timer(Instant::now());
+            let mut timer = pin!(Timer::new(Instant::now()));
             // Nothing runs meanwhile, not even this thread.
             std::thread::sleep(LATE * 2);
             let woken = Instant::now();
@@ -96,7 +80,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let waited = runtime.block_on(async {
             let started = Instant::now();
-            let mut timer = Patient.new_timer(started + Duration::from_millis(20));
+            let mut timer = pin!(Timer::new(started + Duration::from_millis(20)));
             poll_fn(|context| timer.as_mut().poll(context)).await;
             started.elapsed()
         });

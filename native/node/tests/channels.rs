@@ -5,7 +5,10 @@
 
 mod support;
 
-use barrel_p2p_node::Accepted;
+use barrel_p2p_node::{Accepted, Batch, Channel, Kind, Owner, Peer, Reason};
+use bytes::Bytes;
+use std::sync::mpsc::{channel, Receiver, Sender};
+use std::sync::{Arc, Mutex};
 use support::{wait_until, Heard, TestNode};
 
 #[test]
@@ -33,6 +36,79 @@ fn a_graceful_close_delivers_what_was_queued() {
     assert_eq!(at_b.expect_closed(), "connection_closed");
     assert_eq!(at_a.expect_closed(), "connection_closed");
     assert_eq!(at_a.send(b"late"), Accepted::Closed);
+}
+
+/// Small frames are sent by the caller, large ones by the I/O thread; nobody can tell from what arrives.
+#[test]
+fn frames_of_all_sizes_keep_their_order() {
+    let (a, b) = (TestNode::start("a@127.0.0.1"), TestNode::start("b@127.0.0.1"));
+    let (at_a, at_b) = a.connect(&b);
+    let sender = std::thread::spawn(move || {
+        for n in 0..3000usize {
+            let body = [&n.to_be_bytes()[..], &vec![1; n * 7919 % 40_000]].concat();
+            if at_a.send(&body) == Accepted::Busy {
+                assert!(matches!(at_a.next(), Heard::Writable));
+            }
+            if n % 10 == 0 {
+                // Lets the outbox run empty now and then.
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+        at_a
+    });
+    let (mut rest, mut next) = (Vec::new(), 0usize);
+    while next < 3000 {
+        let Heard::Frames(more) = at_b.next() else { panic!("no frames") };
+        at_b.channel.give_back(more.len());
+        rest.extend(more);
+        let mut at = 0;
+        while at < rest.len() {
+            let length = u32::from_be_bytes(rest[at..at + 4].try_into().unwrap()) as usize;
+            assert_eq!(rest[at + 4..at + 12], next.to_be_bytes());
+            assert_eq!(length, 8 + next * 7919 % 40_000);
+            at += 4 + length;
+            next += 1;
+        }
+        rest.drain(..at);
+    }
+    sender.join().unwrap();
+}
+
+/// Its owner keeps the I/O thread from its work until told otherwise.
+struct Stuck {
+    entered: Mutex<Sender<()>>,
+    leave: Mutex<Receiver<()>>,
+}
+
+impl Owner for Stuck {
+    fn connected(&self, _peer: &Peer) {}
+    fn failed(&self, _reason: Reason) {}
+    fn frames(&self, _batch: Batch) {
+        self.entered.lock().unwrap().send(()).unwrap();
+        let _ = self.leave.lock().unwrap().recv();
+    }
+    fn writable(&self) {}
+    fn closed(&self, _reason: Reason) {}
+}
+
+#[test]
+fn a_small_frame_needs_no_io_thread_to_leave() {
+    let (a, b) = (TestNode::start("a@127.0.0.1"), TestNode::start("b@127.0.0.1"));
+    let (entered, has_entered) = channel();
+    let (leave, may_leave) = channel();
+    let at_a = Arc::new(Channel::new(Kind::Dist));
+    assert!(at_a.own(Arc::new(Stuck { entered: Mutex::new(entered), leave: Mutex::new(may_leave) })));
+    a.dial_owned(at_a.clone(), "b@127.0.0.1", b.node.port());
+    let at_b = b.accept();
+    let send = |body: [u8; 1]| at_a.send(1, [Bytes::from([&[0, 0, 0, 1], &body[..]].concat())]);
+    // The first one is sent by the I/O thread, from which the channel learns how to send.
+    assert_eq!(send([1]), Accepted::Ready);
+    assert_eq!(at_b.expect_bytes(5), [0, 0, 0, 1, 1]);
+    at_b.send(b"stop");
+    has_entered.recv_timeout(support::DEADLINE).unwrap();
+    assert_eq!(send([2]), Accepted::Ready);
+    assert_eq!(at_b.expect_bytes(5), [0, 0, 0, 1, 2]);
+    leave.send(()).unwrap();
 }
 
 #[test]
@@ -70,8 +146,13 @@ fn a_link_without_channels_goes_away() {
 #[test]
 fn a_stopped_node_is_seen_at_once_and_its_port_is_free() {
     let (a, b) = (TestNode::start("a@127.0.0.1"), TestNode::start("b@127.0.0.1"));
-    let (at_a, _at_b) = a.connect(&b);
+    let (at_a, at_b) = a.connect(&b);
     let port = b.node.port();
+    // Twice, so that the channel knows how to send on this thread: it must not keep the socket for that.
+    at_b.send(b"one");
+    at_a.expect_bytes(7);
+    at_b.send(b"two");
+    at_a.expect_bytes(7);
     b.node.stop();
     assert_eq!(at_a.expect_closed(), "shutdown");
     std::net::UdpSocket::bind(("0.0.0.0", port)).unwrap();

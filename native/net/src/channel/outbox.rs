@@ -26,7 +26,7 @@ pub enum Accepted {
 }
 
 /// One step of work for the writer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) chunks: Vec<Bytes>,
     pub(crate) bytes: usize,

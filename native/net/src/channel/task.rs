@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The task of one channel: writes the outbox to the stream, cuts what arrives into frames and hands them to the owner.
 
+use super::writer::{Left, Writer};
 use super::{Channel, Closing, Framer, Owner, CREDIT_BYTES};
 use crate::reason::Reason;
 use barrel_p2p_base::CloseCode;
 use bytes::Bytes;
-use quinn::{RecvStream, SendStream, VarInt, WriteError};
+use quinn::{RecvStream, SendStream, VarInt};
+use std::future::{poll_fn, Future};
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::task::{ready, Poll, Waker};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -16,9 +20,6 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Pieces taken from the stream in one read: about 90 KiB at the smallest MTU, so a batch is worth a message to the BEAM.
 const READ_PIECES: usize = 64;
-
-/// A tick on the wire: a frame of length 0.
-const TICK: Bytes = Bytes::from_static(&[0; super::FRAME_HEADER_BYTES]);
 
 /// Runs the channel to its end. Returns after the owner has heard `closed`. `explain` knows why the link was closed when it was we who
 /// closed it.
@@ -34,9 +35,10 @@ pub(crate) async fn run(
         let _ = recv.stop(code);
         return;
     };
+    let lent = Lent::new(&channel, send);
     let mut closing = channel.closing.subscribe();
     let (reason, ended_by_us) = {
-        let write = write_all(&channel, &mut send, owner.as_ref());
+        let write = write_all(&channel, owner.as_ref());
         let read = read_all(&channel, &mut recv, owner.as_ref());
         tokio::pin!(write, read);
         tokio::select! {
@@ -54,6 +56,7 @@ pub(crate) async fn run(
     };
     let reason = explain(reason);
     channel.outbox().close();
+    let Some(mut send) = lent.take_back() else { return };
     if ended_by_us && *channel.closing.borrow() == Closing::Graceful {
         let _ = tokio::time::timeout(LINGER, send.stopped()).await;
     }
@@ -101,31 +104,55 @@ enum WriteEnd {
     Finished,
 }
 
-async fn write_all(channel: &Channel, send: &mut SendStream, owner: &dyn Owner) -> WriteEnd {
-    loop {
-        let step = channel.outbox().next_step();
-        let tick = channel.tick.swap(false, Ordering::AcqRel);
-        let result: Result<(), WriteError> = match step {
-            Some(mut step) => {
-                let result = send.write_all_chunks(&mut step.chunks).await;
-                if channel.outbox().written(step.bytes) {
-                    owner.writable();
-                }
-                result
-            }
-            None if tick => send.write_chunk(TICK).await,
-            None if channel.is_closing() => {
-                return if send.finish().is_ok() { WriteEnd::Finished } else { WriteEnd::Broken };
-            }
-            None => {
-                channel.work.notified().await;
-                Ok(())
-            }
-        };
-        if result.is_err() {
-            return WriteEnd::Broken;
-        }
+/// The channel has the stream while this lives.
+struct Lent<'a>(&'a Channel);
+
+impl<'a> Lent<'a> {
+    fn new(channel: &'a Channel, stream: SendStream) -> Self {
+        *channel.writer() = Some(Writer::new(stream, Waker::noop().clone()));
+        Self(channel)
     }
+
+    /// Always there, since nobody else takes it.
+    fn take_back(self) -> Option<SendStream> {
+        self.0.writer().take().map(|writer| writer.stream)
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        *self.0.writer() = None;
+    }
+}
+
+async fn write_all(channel: &Channel, owner: &dyn Owner) -> WriteEnd {
+    let mut work = pin!(channel.work.notified());
+    poll_fn(|context| loop {
+        // Asked before the outbox is looked at: nothing gets into it later.
+        let closing = channel.is_closing();
+        let mut lent = channel.writer();
+        let Some(writer) = lent.as_mut() else { return Poll::Ready(WriteEnd::Broken) };
+        writer.task.clone_from(context.waker());
+        let left = writer.write(channel);
+        let writable = std::mem::take(&mut writer.writable);
+        let end = match left {
+            Err(_) => Some(WriteEnd::Broken),
+            Ok(Left::Nothing) if closing => {
+                Some(writer.stream.finish().map_or(WriteEnd::Broken, |()| WriteEnd::Finished))
+            }
+            Ok(_) => None,
+        };
+        drop(lent);
+        if writable {
+            owner.writable();
+        }
+        if let Some(end) = end {
+            return Poll::Ready(end);
+        }
+        ready!(work.as_mut().poll(context));
+        work.set(channel.work.notified());
+    })
+    .await
 }
 
 async fn read_all(channel: &Channel, recv: &mut RecvStream, owner: &dyn Owner) -> Reason {

@@ -215,14 +215,19 @@ impl TestNode {
 
     pub fn dial_kind(&self, kind: Kind, peer: &str, port: u16) -> End {
         let end = End::own(Arc::new(Channel::new(kind)));
+        self.dial_owned(end.channel.clone(), peer, port);
+        end
+    }
+
+    /// Dials for a channel whose owner is not an [`Ear`].
+    pub fn dial_owned(&self, channel: Arc<Channel>, peer: &str, port: u16) {
         let request = Request {
             node: Some(name(peer)),
             own_name: Some(self.name.clone()),
             cookie: Some(self.cookie.clone()),
             addresses: vec![("127.0.0.1".to_owned(), port)],
         };
-        self.node.endpoint().connect(end.channel.clone(), request, DEADLINE).unwrap();
-        end
+        self.node.endpoint().connect(channel, request, DEADLINE).unwrap();
     }
 
     /// Dials a test node and takes the channel over at both ends.
