@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the nodes say of themselves, as indices: the common ground of the invariants.
 //!
-//! Keeps: after [`Views::refresh`] of every node that has changed, it equals what the machines say.
+//! Keeps: once every node that has changed has been read again, it equals what the machines say.
 
 use barrel_p2p_base::time::Time;
 
