@@ -16,6 +16,9 @@ postponed on_load handler leaves every function undefined while distribution sta
 -export([gossip_start/3, gossip_stop/1, gossip_join/4, gossip_leave/1, gossip_block/2, gossip_unblock/1]).
 -export([gossip_views/1, gossip_members/1, gossip_member/2, gossip_stats/1, gossip_broadcast/3, gossip_send/3, gossip_ack/2]).
 -export([hlc_now/0, hlc_update/2]).
+-export([store_open/3, store_close/1, store_delete/1, store_put/4, store_remove/2, store_prune/3]).
+-export([store_pull/1, store_commit/2, store_stage/2, store_get/2, store_scan/2, store_info/1]).
+-export([log_open/3, log_append/2, log_snapshot/2, log_close/1, log_delete/2]).
 
 -nifs([identity_open/3, identity_info/1, identity_rotate/2, certificate_rotate/2,
        trust_list/1, trust_lookup/2, trust_put/4, trust_delete/2, trust_mode/1, set_trust_mode/2, cookie_only/2,
@@ -24,9 +27,13 @@ postponed on_load handler leaves every function undefined while distribution sta
        channel_peer/1, channel_activity/1,
        gossip_start/3, gossip_stop/1, gossip_join/4, gossip_leave/1, gossip_block/2, gossip_unblock/1,
        gossip_views/1, gossip_members/1, gossip_member/2, gossip_stats/1, gossip_broadcast/3, gossip_send/3, gossip_ack/2,
-       hlc_now/0, hlc_update/2]).
+       hlc_now/0, hlc_update/2,
+       store_open/3, store_close/1, store_delete/1, store_put/4, store_remove/2, store_prune/3,
+       store_pull/1, store_commit/2, store_stage/2, store_get/2, store_scan/2, store_info/1,
+       log_open/3, log_append/2, log_snapshot/2, log_close/1, log_delete/2]).
 
 -export_type([identity/0, endpoint/0, channel/0, ticket/0, gossip/0, gossip_event/0, error/0]).
+-export_type([store/0, store_entry/0, store_cursor/0, stamp/0, log/0]).
 
 -type identity() :: reference().
 -type endpoint() :: reference().
@@ -41,6 +48,13 @@ postponed on_load handler leaves every function undefined while distribution sta
       | {member_down, Node :: binary(), down | left}
       | {broadcast, Payload :: binary()}
       | {direct, From :: binary(), Payload :: binary()}.
+-type store() :: reference().
+-type stamp() :: {WallMs :: non_neg_integer(), Logical :: non_neg_integer()}.
+%% Origin is the node that wrote the value, `undefined` for what is removed.
+-type store_entry() :: {Key :: binary(), Value :: binary() | removed, Origin :: node() | undefined, stamp()}.
+%% A place in a store's own order, which stays good while the store changes; `<<>>` is the beginning.
+-type store_cursor() :: binary().
+-type log() :: reference().
 %% Code is one of the atoms that barrel_p2p_native:format_error/1 knows; the binary names the path, address or value concerned.
 -type error() :: {error, {Code :: atom(), Detail :: binary()}}.
 
@@ -215,10 +229,86 @@ gossip_send(_Gossip, _To, _Payload) -> erlang:nif_error(not_loaded).
 gossip_ack(_Gossip, _Count) -> erlang:nif_error(not_loaded).
 
 %% The hybrid logical clock of this VM: strictly increasing.
--spec hlc_now() -> {WallMs :: non_neg_integer(), Logical :: non_neg_integer()}.
+-spec hlc_now() -> stamp().
 hlc_now() -> erlang:nif_error(not_loaded).
 
 %% Takes a remote stamp into account and answers a greater one.
 -spec hlc_update(WallMs :: non_neg_integer(), Logical :: non_neg_integer()) ->
-          {ok, {WallMs :: non_neg_integer(), Logical :: non_neg_integer()}} | {error, too_far_ahead}.
+          {ok, stamp()} | {error, too_far_ahead}.
 hlc_update(_WallMs, _Logical) -> erlang:nif_error(not_loaded).
+
+%% Puts a store on the shelf of this VM, where gossip finds it, and makes Owner its only writer. With persist := Dir it is first read from, and from
+%% then on logged to, files there. A store that is on the shelf already keeps its content and is handed to Owner; it is then `closed` for the owner
+%% before. The death of the owner leaves it on the shelf for the next one. Options: #{tombstone_ttl_ms := pos_integer(), persist := none | binary(),
+%% tombstone_max_age_ms => pos_integer()}. Owner hears {barrel_p2p_store, Store, Message}, where Message is
+%%   staged           changes of others wait for store_pull/1; told once, again only after store_pull/1 has said `last` and store_commit/2 was called
+%%   {synced, Seq}    what was answered with a number up to Seq is on the disk
+%%   {failed, Reason} the disk refuses; nothing that was answered with a number above the last synced one is safe, and nothing more is taken
+%% Errors: {invalid_name, Name} (1 to 255 bytes of UTF-8), {invalid_option, Key}, and those of the files.
+-spec store_open(Name :: binary(), Owner :: pid(), Options :: map()) -> {ok, store()} | error().
+store_open(_Name, _Owner, _Options) -> erlang:nif_error(not_loaded).
+
+%% Takes it off the shelf. A persistent one is on the disk when this returns. Idempotent.
+-spec store_close(store()) -> ok.
+store_close(_Store) -> erlang:nif_error(not_loaded).
+
+%% Closes it and deletes its files.
+-spec store_delete(store()) -> ok | error().
+store_delete(_Store) -> erlang:nif_error(not_loaded).
+
+%% Node is node(). Seq 0: there is no disk to wait for. `busy`: nothing was written, try again after the next {synced, _}.
+-spec store_put(store(), Key :: binary(), Value :: binary(), Node :: node()) ->
+          {ok, Seq :: non_neg_integer()} | {error, too_large | busy | closed | failed}.
+store_put(_Store, _Key, _Value, _Node) -> erlang:nif_error(not_loaded).
+
+-spec store_remove(store(), Key :: binary()) -> {ok, Seq :: non_neg_integer()} | {error, too_large | busy | closed | failed}.
+store_remove(_Store, _Key) -> erlang:nif_error(not_loaded).
+
+%% Removes what Node has written, the same way on every node that does it, looking at a bounded part of the store. Keys are those removed.
+-spec store_prune(store(), Node :: node(), store_cursor()) ->
+          {ok, Seq :: non_neg_integer(), [Key :: binary()], Next :: store_cursor() | done} | {error, busy | closed | failed}.
+store_prune(_Store, _Node, _Cursor) -> erlang:nif_error(not_loaded).
+
+%% The next changes of others, at most 256 entries and about 64 KiB. The same again until store_commit/2. `more`: there are others behind them.
+-spec store_pull(store()) -> {[store_entry()], more | last}.
+store_pull(_Store) -> erlang:nif_error(not_loaded).
+
+%% Merges what the last store_pull/1 gave, except for Rejected, which are not offered by anybody again.
+-spec store_commit(store(), Rejected :: [Key :: binary()]) -> {ok, Seq :: non_neg_integer()} | {error, busy | closed | failed}.
+store_commit(_Store, _Rejected) -> erlang:nif_error(not_loaded).
+
+%% Treats entries as if a peer had sent them. `busy`: not all had room; give them again after a commit. Stamps too far ahead are dropped and counted.
+-spec store_stage(store(), [store_entry()]) -> ok | busy | closed.
+store_stage(_Store, _Entries) -> erlang:nif_error(not_loaded).
+
+-spec store_get(store(), Key :: binary()) -> store_entry() | none.
+store_get(_Store, _Key) -> erlang:nif_error(not_loaded).
+
+%% At most 256 entries and about 64 KiB from Cursor on.
+-spec store_scan(store(), store_cursor()) -> {[store_entry()], Next :: store_cursor() | done}.
+store_scan(_Store, _Cursor) -> erlang:nif_error(not_loaded).
+
+%% #{name, values, tombstones, bytes, staged (boolean), persistent (boolean), open (boolean), ...}.
+-spec store_info(store()) -> map().
+store_info(_Store) -> erlang:nif_error(not_loaded).
+
+%% Opens a log of opaque records, with what it recovered. Owner hears {barrel_p2p_log, Log, {synced, Seq} | {failed, Reason}} as with
+%% store_open/3; its death closes the log.
+-spec log_open(Dir :: binary(), Name :: binary(), Owner :: pid()) -> {ok, log(), [Record :: binary()]} | error().
+log_open(_Dir, _Name, _Owner) -> erlang:nif_error(not_loaded).
+
+%% Never waits for the disk. `busy`: nothing was taken, try again after the next {synced, _}.
+-spec log_append(log(), Record :: iodata()) -> {ok, Seq :: pos_integer()} | {error, too_large | busy | closed | failed}.
+log_append(_Log, _Record) -> erlang:nif_error(not_loaded).
+
+%% Replaces, in the background, everything before this call by these records. What is appended meanwhile stays.
+-spec log_snapshot(log(), [Record :: binary()]) -> ok | {error, busy | closed | failed}.
+log_snapshot(_Log, _Records) -> erlang:nif_error(not_loaded).
+
+%% Everything appended is on the disk when this returns. Idempotent.
+-spec log_close(log()) -> ok.
+log_close(_Log) -> erlang:nif_error(not_loaded).
+
+%% Deletes the files of a log that is not open.
+-spec log_delete(Dir :: binary(), Name :: binary()) -> ok | error().
+log_delete(_Dir, _Name) -> erlang:nif_error(not_loaded).
