@@ -16,7 +16,7 @@ postponed on_load handler leaves every function undefined while distribution sta
 -export([gossip_start/3, gossip_stop/1, gossip_join/4, gossip_leave/1, gossip_block/2, gossip_unblock/1]).
 -export([gossip_views/1, gossip_members/1, gossip_member/2, gossip_stats/1, gossip_broadcast/3, gossip_send/3, gossip_ack/2]).
 -export([hlc_now/0, hlc_update/2]).
--export([store_open/3, store_close/1, store_delete/1, store_put/4, store_remove/2, store_prune/3]).
+-export([store_open/3, store_close/1, store_delete/1, store_put/4, store_remove/2, store_prune/4]).
 -export([store_pull/1, store_commit/2, store_stage/2, store_get/2, store_scan/2, store_info/1]).
 -export([log_open/3, log_append/2, log_snapshot/2, log_close/1, log_delete/2]).
 
@@ -28,7 +28,7 @@ postponed on_load handler leaves every function undefined while distribution sta
        gossip_start/3, gossip_stop/1, gossip_join/4, gossip_leave/1, gossip_block/2, gossip_unblock/1,
        gossip_views/1, gossip_members/1, gossip_member/2, gossip_stats/1, gossip_broadcast/3, gossip_send/3, gossip_ack/2,
        hlc_now/0, hlc_update/2,
-       store_open/3, store_close/1, store_delete/1, store_put/4, store_remove/2, store_prune/3,
+       store_open/3, store_close/1, store_delete/1, store_put/4, store_remove/2, store_prune/4,
        store_pull/1, store_commit/2, store_stage/2, store_get/2, store_scan/2, store_info/1,
        log_open/3, log_append/2, log_snapshot/2, log_close/1, log_delete/2]).
 
@@ -239,8 +239,8 @@ hlc_update(_WallMs, _Logical) -> erlang:nif_error(not_loaded).
 
 %% Puts a store on the shelf of this VM, where gossip finds it, and makes Owner its only writer. With persist := Dir it is first read from, and from
 %% then on logged to, files there. A store that is on the shelf already keeps its content and is handed to Owner; it is then `closed` for the owner
-%% before. The death of the owner leaves it on the shelf for the next one. Options: #{tombstone_ttl_ms := pos_integer(), persist := none | binary(),
-%% tombstone_max_age_ms => pos_integer()}. Owner hears {barrel_p2p_store, Store, Message}, where Message is
+%% before. The death of the owner leaves it on the shelf for the next one. Options: #{tombstone_ttl_ms := non_neg_integer(),
+%% persist := none | binary(), tombstone_max_age_ms => non_neg_integer()}. Owner hears {barrel_p2p_store, Store, Message}, where Message is
 %%   staged           changes of others wait for store_pull/1; told once, again only after store_pull/1 has said `last` and store_commit/2 was called
 %%   {synced, Seq}    what was answered with a number up to Seq is on the disk
 %%   {failed, Reason} the disk refuses; nothing that was answered with a number above the last synced one is safe, and nothing more is taken
@@ -264,10 +264,10 @@ store_put(_Store, _Key, _Value, _Node) -> erlang:nif_error(not_loaded).
 -spec store_remove(store(), Key :: binary()) -> {ok, Seq :: non_neg_integer()} | {error, too_large | busy | closed | failed}.
 store_remove(_Store, _Key) -> erlang:nif_error(not_loaded).
 
-%% Removes what Node has written, the same way on every node that does it, looking at a bounded part of the store. Keys are those removed.
--spec store_prune(store(), Node :: node(), store_cursor()) ->
+%% Removes what Node has written before that time, the same way on every node that does it, in a bounded part of the store. Keys are those removed.
+-spec store_prune(store(), Node :: node(), BeforeMs :: non_neg_integer(), store_cursor()) ->
           {ok, Seq :: non_neg_integer(), [Key :: binary()], Next :: store_cursor() | done} | {error, busy | closed | failed}.
-store_prune(_Store, _Node, _Cursor) -> erlang:nif_error(not_loaded).
+store_prune(_Store, _Node, _BeforeMs, _Cursor) -> erlang:nif_error(not_loaded).
 
 %% The next changes of others, at most 256 entries and about 64 KiB. The same again until store_commit/2. `more`: there are others behind them.
 -spec store_pull(store()) -> {[store_entry()], more | last}.

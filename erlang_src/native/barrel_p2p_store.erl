@@ -15,14 +15,14 @@ Keys and values travel in the external term format. Bytes that no `key/1` or `va
 keys, and the owner rejects them like anything else it does not want.
 """.
 
--export([open/2, close/1, delete/1, key/1, value/1, put/3, remove/2, prune/2, pull/1, commit/2, get/2, scan/2, info/1]).
+-export([open/2, close/1, delete/1, key/1, value/1, put/3, remove/2, prune/3, pull/1, commit/2, get/2, scan/2, info/1]).
 -export([stage_ormap/2, to_ormap/1]).
 -export_type([store/0, options/0, change/0, content/0, cursor/0, seq/0, refusal/0, ormap/0]).
 
 -type store() :: barrel_p2p_nif:store().
 %% persist: the directory of the files, made when missing (default: none). tombstone_max_age_ms: when what is removed is forgotten although
 %% some member could not be reached since (default: 24 hours).
--type options() :: #{tombstone_ttl_ms := pos_integer(), tombstone_max_age_ms => pos_integer(), persist => none | file:name_all()}.
+-type options() :: #{tombstone_ttl_ms := non_neg_integer(), tombstone_max_age_ms => non_neg_integer(), persist => none | file:name_all()}.
 -type content() :: {value, Value :: term(), Origin :: node()} | removed.
 -type change() :: {KeyBytes :: binary(), Key :: term(), content()}.
 -type cursor() :: start | barrel_p2p_nif:store_cursor().
@@ -77,10 +77,13 @@ put(Store, KeyBytes, ValueBytes) ->
 remove(Store, KeyBytes) ->
     barrel_p2p_nif:store_remove(Store, KeyBytes).
 
-%% Removes every value that Node has written. Each node that does this comes to the same entries, so nobody has to tell anybody.
--spec prune(store(), node()) -> {ok, seq(), Removed :: [KeyBytes :: binary()]} | refusal().
-prune(Store, Node) ->
-    prune(Store, Node, ?BEGINNING, 0, []).
+%% Removes every value that Node has written before that time of day. Each node that does this comes to the same entries, so nobody has to tell
+%% anybody.
+-spec prune(store(), node(), BeforeMs :: non_neg_integer() | infinity) -> {ok, seq(), Removed :: [KeyBytes :: binary()]} | refusal().
+prune(Store, Node, infinity) ->
+    prune(Store, Node, ?MAX_WALL_MS);
+prune(Store, Node, BeforeMs) ->
+    prune(Store, Node, BeforeMs, ?BEGINNING, 0, []).
 
 %% The next changes of others in no particular order, each key once. Until commit/2 it gives the same changes again. After `more` there are
 %% others to be had by the next call after commit/2; after `last` a message tells when there are.
@@ -136,11 +139,11 @@ persist(_) -> none.
 place(start) -> ?BEGINNING;
 place(Cursor) -> Cursor.
 
--spec prune(store(), node(), barrel_p2p_nif:store_cursor(), seq(), [[binary()]]) -> {ok, seq(), [binary()]} | refusal().
-prune(Store, Node, Cursor, Seq, Removed) ->
-    case barrel_p2p_nif:store_prune(Store, Node, Cursor) of
+-spec prune(store(), node(), non_neg_integer(), barrel_p2p_nif:store_cursor(), seq(), [[binary()]]) -> {ok, seq(), [binary()]} | refusal().
+prune(Store, Node, BeforeMs, Cursor, Seq, Removed) ->
+    case barrel_p2p_nif:store_prune(Store, Node, BeforeMs, Cursor) of
         {ok, Last, Keys, done} -> {ok, max(Seq, Last), lists:append([Keys | Removed])};
-        {ok, Last, Keys, Next} -> prune(Store, Node, Next, max(Seq, Last), [Keys | Removed]);
+        {ok, Last, Keys, Next} -> prune(Store, Node, BeforeMs, Next, max(Seq, Last), [Keys | Removed]);
         {error, _} = Error -> Error
     end.
 
