@@ -1,0 +1,63 @@
+%% SPDX-License-Identifier: Apache-2.0
+-module(barrel_p2p_test_shell).
+-moduledoc """
+Documents that are run: their code blocks, and Erlang shells that do what a reader would type.
+""".
+
+-export([blocks/2, checkout/1, start/3, stop/1, check/3]).
+
+-define(TIMEOUT_MS, 30_000).
+-define(PROMPT, "\\([a-z]+@127\\.0\\.0\\.1\\)").
+
+%% The code blocks of one language.
+blocks(Language, Text) ->
+    {match, Found} = re:run(Text, ["```", Language, "\n(.*?)```"], [global, dotall, {capture, all_but_first, binary}]),
+    lists:append(Found).
+
+%% A compiled checkout, as far as an example looks at it.
+checkout(Dir) ->
+    Lib = filename:join([Dir, "checkout", "_build", "default", "lib"]),
+    ok = filelib:ensure_path(Lib),
+    ok = file:make_symlink(filename:dirname(filename:dirname(code:which(barrel_p2p))), filename:join(Lib, "barrel_p2p")),
+    filename:join(Dir, "checkout").
+
+%% Runs a script that becomes an Erlang shell, and waits for its first prompt.
+start(Dir, Script, Arguments) ->
+    File = filename:join(Dir, integer_to_list(erlang:unique_integer([positive])) ++ ".sh"),
+    ok = file:write_file(File, Script),
+    Shell = open_port({spawn_executable, "/bin/sh"},
+                      [{args, [File | Arguments]}, {cd, Dir}, {env, [{"TERM", "dumb"}, {"ERL_FLAGS", false}, {"ERL_AFLAGS", false}, {"ERL_ZFLAGS", false}]},
+                       binary, exit_status, stderr_to_stdout]),
+    _ = prompt(Shell, 1, <<>>),
+    Shell.
+
+stop(Shell) ->
+    catch port_close(Shell),
+    ok.
+
+%% Types the lines of a block, the first one at prompt `Number`; a line that has `%% Value` behind it must give that value. The number of the prompt after it.
+check(Shell, Number, Block) ->
+    Lines = string:split(string:trim(Block), "\n", all),
+    lists:foldl(fun(Line, At) -> line(Shell, At, string:split(Line, " %% ")) end, Number, Lines).
+
+line(Shell, Number, [Expression | Expected]) ->
+    true = port_command(Shell, [Expression, "\n"]),
+    Output = prompt(Shell, Number + 1, <<>>),
+    Answer = [string:trim(Line) || Line <- string:split(re:replace(Output, [?PROMPT, "[0-9]+> "], "", [global, {return, binary}]), "\n", all)],
+    [lists:member(Value, Answer) orelse error({unexpected, Expression, Value, Answer}) || Value <- Expected],
+    Number + 1.
+
+%% Everything up to the prompt of that number. A shell may print one twice.
+prompt(Shell, Number, Seen) ->
+    receive
+        {Shell, {data, Data}} ->
+            All = <<Seen/bits, Data/bits>>,
+            case re:run(All, [?PROMPT, integer_to_list(Number), "> "], [{capture, none}]) of
+                match -> All;
+                nomatch -> prompt(Shell, Number, All)
+            end;
+        {Shell, {exit_status, Status}} ->
+            error({ended, Status, Seen})
+    after ?TIMEOUT_MS ->
+        error({no_prompt, Seen})
+    end.
