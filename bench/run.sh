@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The carrier benchmark: the same workload over inet_tcp, inet_tls and barrel_p2p. See bench/README.md.
+# The carrier benchmark: the same workload over inet_tcp, inet_tls and barrel_p2p; with `state` as first argument the one of maps and
+# registry. See bench/README.md.
 set -eu
 cd "$(dirname "$0")/.."
 command -v erl >/dev/null 2>&1 || { echo "bench: erl not found; on Debian: apt-get install erlang" >&2; exit 1; }
@@ -22,5 +23,7 @@ if [ "${1:-}" = --self-test ]; then
 fi
 
 commit=$(git describe --always --dirty --exclude '*' 2>/dev/null || echo unknown)
+main=bench
+[ "${1:-}" != state ] || main=bench_state
 # +Bd: an interrupt ends the driver at once; its VMs and its epmd end when they lose it.
-erl -noinput +Bd -pa "$temp/ebin" -bench_temp "$temp" -bench_commit "$commit" -s bench main -extra "$@"
+erl -noinput +Bd -pa "$temp/ebin" -bench_temp "$temp" -bench_commit "$commit" -s $main main -extra "$@"

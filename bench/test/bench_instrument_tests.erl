@@ -50,6 +50,12 @@ medians_ratios_and_goals_test() ->
     Reached = [{Key, R} || #{goal := #{key := Key}, reached := R} <- bench_result:verdicts(Summary)],
     ?assertEqual([{ping_p50_us, true}, {bulk_1m_mb_s, false}, {connect_ms, true}], Reached).
 
+promises_about_state_are_judged_by_value_or_by_ratio_test() ->
+    Rows = [Row || #{key := Key} = Row <- bench_state_row:all(), lists:member(Key, [put_10_ns, put_1m_ns, put_16_per_s])],
+    Verdicts = fun(Values) -> [bench_state_row:verdict(Row, Values) || Row <- Rows] end,
+    ?assertEqual([none, reached, reached], Verdicts(#{put_10_ns => 100, put_1m_ns => 200, put_16_per_s => 100_000})),
+    ?assertEqual([none, missed, missed], Verdicts(#{put_10_ns => 100, put_1m_ns => 201, put_16_per_s => 99_999})).
+
 json_escapes_and_marks_bounds_test() ->
     Json = unicode:characters_to_binary(bench_json:encode(#{b => <<"a\"\\\n">>, a => [1, 2.5, true], c => {at_least, 3}})),
     ?assertEqual(<<"{\n  \"a\": [1, 2.5, true],\n  \"b\": \"a\\\"\\\\\\u000a\",\n  \"c\": {\"at_least\": 3}\n}\n">>, Json).
