@@ -47,3 +47,28 @@ pub const MAX_DEPARTED: usize = 16_384;
 /// Records of members (count) in one gossip message, and as many signs of life. A record takes at most 462 bytes, so a
 /// message of records stays below 64 KiB and holds up the broadcast behind it only shortly.
 pub const MAX_RECORDS: usize = 128;
+
+/// Bytes of the name of a store. It becomes a part of file names.
+pub const MAX_STORE_NAME_BYTES: usize = 255;
+
+/// Bytes of a key in a store: what a length of two bytes can say.
+pub const MAX_KEY_BYTES: usize = u16::MAX as usize;
+
+/// Bytes of a value in a store. An entry travels in one piece, so with its key it stays below [`MAX_PAYLOAD_BYTES`].
+pub const MAX_VALUE_BYTES: usize = 512 * 1024;
+
+/// Bytes of entries that wait in one store for their owner's judgement. What does not fit is refused and comes again
+/// with a later comparison; one entry of the largest size fits many times.
+pub const MAX_STAGED_BYTES: usize = 8 * 1024 * 1024;
+
+/// Keys (count) that a host has written and that wait to be sent. More are forgotten and found by comparison with the
+/// neighbours, which is cheaper then.
+pub const MAX_OUTGOING_KEYS: usize = 65_536;
+
+/// Versions (count) per store that its owner has rejected and that are remembered, so that they are not offered again in
+/// every round. One costs some 150 bytes and its key.
+pub const MAX_REJECTIONS: usize = 1_024;
+
+/// Tombstones (count) in one store; beyond that the oldest are forgotten before their time. A tombstone takes about as
+/// much memory as a small value, so this is some 200 MB.
+pub const MAX_TOMBSTONES: usize = 1_000_000;

@@ -19,6 +19,7 @@
 //! * [`overlay`]: HyParView and Plumtree, wired
 //! * [`plumtree`]: how a broadcast travels
 //! * [`stack`]: everything, wired
+//! * [`store`]: what the cluster remembers, one store at a time
 //! * [`timers`]: when a machine wants to be woken
 //!
 //! Keeps: the same inputs at the same times with the same seed give the same outputs. Nothing here reads a clock, opens
@@ -34,6 +35,7 @@ pub mod message;
 pub mod overlay;
 pub mod plumtree;
 pub mod stack;
+pub mod store;
 pub mod timers;
 
 pub use contact::Contact;

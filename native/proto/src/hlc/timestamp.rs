@@ -22,12 +22,17 @@ impl Timestamp {
 
     /// Both parts in one number of the same order. A logical part beyond 20 bits carries into the milliseconds, and a
     /// wall time beyond 44 bits becomes the largest one.
-    pub(super) fn pack(self) -> u64 {
+    pub(crate) fn pack(self) -> u64 {
         let wall_ms = self.wall_ms.min(u64::MAX >> Self::LOGICAL_BITS);
         (wall_ms << Self::LOGICAL_BITS).saturating_add(u64::from(self.logical))
     }
 
-    pub(super) fn unpack(packed: u64) -> Self {
+    /// The next stamp: what makes a write win over what it replaces when its writer's clock is behind.
+    pub fn successor(self) -> Self {
+        Self::unpack(self.pack().saturating_add(1))
+    }
+
+    pub(crate) fn unpack(packed: u64) -> Self {
         let wall_ms = packed >> Self::LOGICAL_BITS;
         let logical = (packed & ((1 << Self::LOGICAL_BITS) - 1)) as u32;
         Self { wall_ms, logical }

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The store itself: what the host does with it.
+
+use barrel_p2p_base::limits::{MAX_STAGED_BYTES, MAX_TOMBSTONES};
+use barrel_p2p_base::NodeName;
+
+use super::entry::{position, Entry, TooLarge};
+use super::origins::Origins;
+use super::outgoing::Outgoing;
+use super::prefix::Prefix;
+use super::rejections::Rejections;
+use super::staging::{Staged, Staging, Verdict};
+use super::tombstones::Tombstones;
+use super::trie::{Slot, Trie};
+use crate::hlc::Timestamp;
+
+/// Tombstones (count) that one call of [`Store::collect`] takes out at most: less than a millisecond's work.
+pub const COLLECT_AT_ONCE: usize = 1_024;
+
+/// What is set per store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How long a tombstone stays, in milliseconds. Longer than a member may be away, or what it brings back that was
+    /// removed meanwhile is there again.
+    pub tombstone_ttl_ms: u64,
+    /// How many tombstones stay; the oldest go first.
+    pub tombstone_limit: usize,
+    /// Bytes of entries that wait for the owner.
+    pub staged_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { tombstone_ttl_ms: 300_000, tombstone_limit: MAX_TOMBSTONES, staged_bytes: MAX_STAGED_BYTES }
+    }
+}
+
+/// Where a scan goes on: the key that it looked at last. It stays right whatever is written in between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(Box<[u8]>);
+
+impl Cursor {
+    /// Goes on after this key.
+    pub fn new(key: &[u8]) -> Self {
+        Self(key.into())
+    }
+
+    /// The key.
+    pub fn key(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A named last-writer-wins map, as one node has it.
+#[derive(Debug)]
+pub struct Store {
+    config: Config,
+    entries: Trie,
+    origins: Origins,
+    tombstones: Tombstones,
+    staging: Staging,
+    rejections: Rejections,
+    outgoing: Outgoing,
+    bytes: usize,
+    /// The last time of day that the host told.
+    now_ms: u64,
+    /// Tombstones since this time or earlier were collected, the last time they were.
+    collected_ms: Option<u64>,
+}
+
+/// When an entry takes its place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// Always: its stamp is raised above the one that is there.
+    Follow,
+    /// If it wins over what is there.
+    Win,
+}
+
+impl Store {
+    /// An empty store.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            entries: Trie::default(),
+            origins: Origins::default(),
+            tombstones: Tombstones::default(),
+            staging: Staging::new(config.staged_bytes),
+            rejections: Rejections::default(),
+            outgoing: Outgoing::default(),
+            bytes: 0,
+            now_ms: 0,
+            collected_ms: None,
+        }
+    }
+
+    /// Writes a value as the host. It wins over what is there even if that has a stamp after `now`. Gives the entry as
+    /// written.
+    ///
+    /// # Errors
+    /// [`TooLarge`], and nothing was done.
+    pub fn put(&mut self, key: &[u8], value: &[u8], origin: &NodeName, now: Timestamp) -> Result<Entry, TooLarge> {
+        Entry::value(key, value, origin, now).map(|entry| self.write(entry))
+    }
+
+    /// Removes a key as the host, also one that is not there: it may be somewhere else. Gives the tombstone.
+    ///
+    /// # Errors
+    /// [`TooLarge`], and nothing was done.
+    pub fn remove(&mut self, key: &[u8], now: Timestamp) -> Result<Entry, TooLarge> {
+        Entry::tombstone(key, now).map(|entry| self.write(entry))
+    }
+
+    /// Takes in what was on the disk.
+    pub fn load(&mut self, entry: Entry) {
+        self.settle(&entry, entry.position(), Rule::Win, 0);
+    }
+
+    /// Takes in what came from a peer, until the owner pulls it. Whether the stamps can be believed was checked before.
+    pub fn stage(&mut self, entries: Vec<Entry>) -> Staged {
+        let mut staged = Staged::default();
+        for entry in entries {
+            match self.offer(entry) {
+                Verdict::Dropped => staged.dropped += 1,
+                Verdict::Known => staged.known += 1,
+                Verdict::Taken => staged.taken += 1,
+            }
+        }
+        staged
+    }
+
+    /// Does something wait to be pulled?
+    pub fn has_staged(&self) -> bool {
+        self.staging.has_waiting()
+    }
+
+    /// Bytes that may still be staged.
+    pub fn room(&self) -> usize {
+        self.staging.room()
+    }
+
+    /// Gives the owner what it is to judge: what was staged and would win, as many as it wants, but at least one if there
+    /// is one. The same again until it has committed them.
+    pub fn pull(&mut self, max_entries: usize, max_bytes: usize) -> Vec<Entry> {
+        self.staging.pull(max_entries, max_bytes).iter().map(|slot| slot.entry.clone()).collect()
+    }
+
+    /// Takes in what was pulled, except the keys that the owner has rejected. Gives what was new.
+    pub fn commit(&mut self, rejected: &[impl AsRef<[u8]>]) -> Vec<Entry> {
+        let mut rejected: Vec<&[u8]> = rejected.iter().map(AsRef::as_ref).collect();
+        rejected.sort_unstable();
+        let mut merged = Vec::new();
+        for slot in self.staging.empty_hand() {
+            if rejected.binary_search(&slot.entry.key()).is_ok() {
+                self.rejections.remember(&slot, self.entries.get(slot.position, slot.entry.key()));
+            } else {
+                merged.extend(self.settle(&slot.entry, slot.position, Rule::Win, 0));
+            }
+        }
+        merged
+    }
+
+    /// What is there for a key: a value or a tombstone.
+    pub fn get(&self, key: &[u8]) -> Option<&Entry> {
+        self.entries.get(position(key), key).map(|slot| &slot.entry)
+    }
+
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.entries.summary().count as usize - self.tombstones.len()
+    }
+
+    /// Is there no value?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many tombstones there are.
+    pub fn tombstones(&self) -> usize {
+        self.tombstones.len()
+    }
+
+    /// Bytes in memory, about: of entries and of what waits for the owner.
+    pub fn bytes(&self) -> usize {
+        self.bytes + self.staging.bytes()
+    }
+
+    /// How many rejected versions are remembered.
+    pub fn rejected(&self) -> usize {
+        self.rejections.len()
+    }
+
+    /// Entries of a part in the order of their positions: no more than these, but at least one if there is one; and where
+    /// to go on, or `None` if that was all. Every key that is there from the first call to the last is seen once.
+    pub fn scan(
+        &self,
+        range: Prefix,
+        after: Option<&Cursor>,
+        max_entries: usize,
+        max_bytes: usize,
+    ) -> (Vec<Entry>, Option<Cursor>) {
+        let (mut entries, mut bytes, mut more) = (Vec::<Entry>::new(), 0, false);
+        let after = after.map(|cursor| (position(cursor.key()), cursor.key()));
+        self.entries.walk(range, after, &mut |slot| {
+            bytes += slot.entry.size();
+            more = !entries.is_empty() && (entries.len() >= max_entries || bytes > max_bytes);
+            if !more {
+                entries.push(slot.entry.clone());
+            }
+            !more
+        });
+        let cursor = entries.last().filter(|_| more).map(|last| Cursor::new(last.key()));
+        (entries, cursor)
+    }
+
+    /// Does something that the host has written wait to be sent?
+    pub fn has_outgoing(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// What is there now for keys that the host has written and that were not taken since: no more bytes than these, but
+    /// at least one entry if there is one.
+    pub fn take_outgoing(&mut self, max_bytes: usize) -> Vec<Entry> {
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        while let Some(position) = self.outgoing.next() {
+            let there = self.entries.at(position);
+            bytes += there.iter().map(|slot| slot.entry.size()).sum::<usize>();
+            if bytes > max_bytes && !taken.is_empty() {
+                break;
+            }
+            taken.extend(there.iter().map(|slot| slot.entry.clone()));
+            self.outgoing.take(position);
+        }
+        taken
+    }
+
+    /// Have so many keys waited to be sent that they were forgotten? True once; only a comparison finds them.
+    pub fn take_overflow(&mut self) -> bool {
+        self.outgoing.take_overflow()
+    }
+
+    /// Replaces the values of an origin that were written before a time by tombstones, which are the same on every node
+    /// and are thus not sent. Looks at no more entries than told; gives the tombstones, and where to go on.
+    pub fn prune(
+        &mut self,
+        origin: &NodeName,
+        before_ms: u64,
+        after: Option<&Cursor>,
+        max_looked_at: usize,
+    ) -> (Vec<Entry>, Option<Cursor>) {
+        if !self.origins.contains(origin) {
+            return (Vec::new(), None);
+        }
+        let (mut pruned, mut last, mut looked_at, mut more) = (Vec::new(), None, 0, false);
+        let after = after.map(|cursor| (position(cursor.key()), cursor.key()));
+        self.entries.walk(Prefix::ALL, after, &mut |slot| {
+            more = looked_at >= max_looked_at.max(1);
+            if !more {
+                looked_at += 1;
+                last = Some(slot.entry.key());
+                if slot.entry.origin() == Some(origin) && slot.entry.stamp().wall_ms < before_ms {
+                    pruned.push((slot.position, slot.entry.buried()));
+                }
+            }
+            !more
+        });
+        let cursor = last.filter(|_| more).map(Cursor::new);
+        let since_ms = self.now_ms;
+        for (position, tombstone) in &pruned {
+            self.settle(tombstone, *position, Rule::Win, since_ms);
+        }
+        (pruned.into_iter().map(|(_, tombstone)| tombstone).collect(), cursor)
+    }
+
+    /// Forgets tombstones, at most [`COLLECT_AT_ONCE`]: those older than the time to live if `may_collect`, as no member
+    /// that could bring back what they bury is away; and those older than `max_age_ms` in any case. Gives how many.
+    pub fn collect(&mut self, now_ms: u64, may_collect: bool, max_age_ms: u64) -> usize {
+        self.now_ms = now_ms;
+        let lived = now_ms.checked_sub(self.config.tombstone_ttl_ms).filter(|_| may_collect);
+        self.collected_ms = lived.max(now_ms.checked_sub(max_age_ms));
+        let mut collected = 0;
+        while let Some((since_ms, ..)) = self.tombstones.oldest() {
+            if collected == COLLECT_AT_ONCE || Some(since_ms) > self.collected_ms {
+                break;
+            }
+            self.forget_oldest();
+            collected += 1;
+        }
+        collected
+    }
+
+    pub(super) fn entries(&self) -> &Trie {
+        &self.entries
+    }
+
+    pub(super) fn rejections(&self) -> &Rejections {
+        &self.rejections
+    }
+
+    fn offer(&mut self, entry: Entry) -> Verdict {
+        let position = entry.position();
+        match self.entries.get(position, entry.key()) {
+            Some(current) if !entry.beats(&current.entry) => return Verdict::Known,
+            // What this tombstone buries was here and is forgotten, or never was: to take it would keep it alive for ever,
+            // going round between nodes that collect at different times.
+            None if self.is_collected(&entry) && !self.staging.has(position, entry.key()) => return Verdict::Known,
+            _ => {}
+        }
+        if self.rejections.len() > 0 && self.rejections.knows(position, entry.fingerprint_at(position)) {
+            return Verdict::Known;
+        }
+        self.staging.offer(position, entry)
+    }
+
+    fn is_collected(&self, entry: &Entry) -> bool {
+        entry.origin().is_none() && Some(entry.stamp().wall_ms) <= self.collected_ms
+    }
+
+    fn write(&mut self, entry: Entry) -> Entry {
+        let position = entry.position();
+        self.now_ms = entry.stamp().wall_ms;
+        let rejected = self.rejections.stamp(position, entry.key());
+        let entry = rejected.map_or(entry.clone(), |stamp| entry.after(stamp));
+        let written = self.settle(&entry, position, Rule::Follow, 0);
+        self.outgoing.add(position);
+        written.unwrap_or(entry)
+    }
+
+    /// Puts an entry in its place, by a rule. A tombstone is as old as its stamp says, or as young as `since_ms`. Gives
+    /// the entry as it is now, or `None` if it did not win.
+    fn settle(&mut self, entry: &Entry, position: u64, rule: Rule, since_ms: u64) -> Option<Entry> {
+        let mut settled = None;
+        let origins = &mut self.origins;
+        let replaced = self.entries.replace(position, entry.key(), |old| {
+            let entry = match old {
+                Some(old) if rule == Rule::Follow => entry.clone().after(old.packed_stamp()),
+                Some(old) if !entry.beats(old) => return None,
+                _ => entry.clone(),
+            };
+            let inherited = old.and_then(Entry::origin).filter(|origin| entry.origin() == Some(origin));
+            let origin = inherited.cloned().or_else(|| entry.origin().map(|origin| origins.add(origin)));
+            let entry = entry.with_origin(origin);
+            settled = Some(entry.clone());
+            Some(entry)
+        })?;
+        let slot = Slot { position, fingerprint: replaced.fingerprint, entry: settled? };
+        self.bytes += slot.entry.cost();
+        if let Some(old) = &replaced.old {
+            self.leaves(old, slot.entry.origin());
+        }
+        if slot.entry.origin().is_none() {
+            self.tombstones.add(&slot, since_ms);
+        }
+        if self.staging.has_waiting() {
+            self.staging.overtaken(&slot);
+        }
+        self.rejections.changed(position, slot.entry.key(), Some(&slot));
+        while self.tombstones.len() > self.config.tombstone_limit {
+            self.forget_oldest();
+        }
+        Some(slot.entry)
+    }
+
+    /// Notes that an entry is not there any more, and whose value is there instead.
+    fn leaves(&mut self, old: &Slot, heir: Option<&NodeName>) {
+        self.bytes -= old.entry.cost();
+        match old.entry.origin() {
+            None => self.tombstones.remove(old),
+            Some(origin) if Some(origin) != heir => self.origins.remove(origin),
+            Some(_) => {}
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((_, fingerprint, position)) = self.tombstones.oldest() else {
+            return;
+        };
+        if let Some(slot) = self.entries.remove(position, fingerprint) {
+            self.leaves(&slot, None);
+            self.rejections.changed(position, slot.entry.key(), None);
+        }
+    }
+}
