@@ -134,7 +134,7 @@ fn create_dir(path: &Path, mode: u32) -> io::Result<()> {
 }
 
 /// Makes renames and removals in a directory survive a power loss.
-fn sync_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Reading a segment or a snapshot, whatever has become of it.
+//!
+//! Keeps: every record whose bytes are whole is found, in the order of writing, also behind bytes that are not; nothing
+//! is taken for a record that was not written as one. Needs memory for one record, reads once from start to end.
+
+use std::io;
+
+use bytes::Bytes;
+
+use super::frame::{checksum, FileHeader, Header, Seed, FILE_HEADER_BYTES, HEADER_BYTES};
+use super::name::{FileName, Kind};
+use crate::disk::DiskFile;
+
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// What a file was found to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Condition {
+    pub(super) records: u64,
+    /// Where the last thing that was whole ends.
+    pub(super) sound_bytes: u64,
+    /// Bytes after that: what a crash has left of a last write.
+    pub(super) tail_bytes: u64,
+    /// Something was lost that was there once: whole records follow bytes that are not, or a snapshot has no end.
+    pub(super) is_damaged: bool,
+    /// Written by a newer version, and not read.
+    pub(super) is_newer: bool,
+}
+
+/// Reads a whole file and hands out its records.
+pub(super) fn read(file: &mut dyn DiskFile, name: FileName, each: &mut dyn FnMut(Bytes)) -> io::Result<Condition> {
+    let seed = Seed::new(name);
+    let mut reader = Reader { file, buffer: Vec::new(), at: 0, offset: 0 };
+    let mut condition = Condition::default();
+    let header = reader.peek(FILE_HEADER_BYTES)?.first_chunk().map(|bytes| seed.read_file_header(bytes));
+    match header {
+        Some(FileHeader::Good) => {
+            reader.skip(FILE_HEADER_BYTES);
+            condition.sound_bytes = reader.offset;
+        }
+        Some(FileHeader::Newer) => return Ok(Condition { is_newer: true, ..condition }),
+        Some(FileHeader::Bad) | None => {}
+    }
+    let mut end = None;
+    let mut is_blank = true;
+    while let (None, Some(bytes)) = (end, reader.peek(HEADER_BYTES)?.first_chunk()) {
+        match seed.read_header(bytes) {
+            Some(Header::End { count }) => {
+                reader.skip(HEADER_BYTES);
+                condition.sound_bytes = reader.offset;
+                end = Some(count);
+            }
+            Some(Header::Record { bytes, checksum: expected }) => {
+                let Some(record) = reader.peek(HEADER_BYTES + bytes)?.get(HEADER_BYTES..HEADER_BYTES + bytes) else {
+                    break;
+                };
+                let record = (checksum(record) == expected).then(|| Bytes::copy_from_slice(record));
+                let is_gap_before = reader.offset != condition.sound_bytes;
+                reader.skip(HEADER_BYTES + bytes);
+                if let Some(record) = record {
+                    condition.is_damaged |= is_gap_before;
+                    condition.records += 1;
+                    condition.sound_bytes = reader.offset;
+                    each(record);
+                }
+            }
+            None => {
+                is_blank &= bytes[0] == 0;
+                reader.skip(1);
+            }
+        }
+    }
+    condition.tail_bytes = reader.skip_all()? - condition.sound_bytes;
+    condition.is_damaged |= match name.kind {
+        // A crash leaves part of a header, or blank pages.
+        Kind::Segment => header == Some(FileHeader::Bad) && !is_blank,
+        Kind::Snapshot => header != Some(FileHeader::Good) || end != Some(condition.records as u32),
+    };
+    Ok(condition)
+}
+
+struct Reader<'a> {
+    file: &'a mut dyn DiskFile,
+    /// What was read; what was not skipped of it begins at `at`.
+    buffer: Vec<u8>,
+    at: usize,
+    /// Where `at` is in the file.
+    offset: u64,
+}
+
+impl Reader<'_> {
+    /// What comes next: so many bytes at least, unless the file ends before.
+    fn peek(&mut self, bytes: usize) -> io::Result<&[u8]> {
+        while self.buffer.len() - self.at < bytes && self.fill()? {}
+        Ok(&self.buffer[self.at..])
+    }
+
+    /// Leaves bytes behind that were peeked at.
+    fn skip(&mut self, bytes: usize) {
+        self.at += bytes;
+        self.offset += bytes as u64;
+    }
+
+    /// Leaves everything behind, and says how large the file is.
+    fn skip_all(&mut self) -> io::Result<u64> {
+        loop {
+            self.skip(self.buffer.len() - self.at);
+            if !self.fill()? {
+                return Ok(self.offset);
+            }
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<bool> {
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        let filled = self.buffer.len();
+        self.buffer.resize(filled + CHUNK_BYTES, 0);
+        let read = loop {
+            match self.file.read(&mut self.buffer[filled..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other,
+            }
+        };
+        self.buffer.truncate(filled + *read.as_ref().unwrap_or(&0));
+        read.map(|bytes| bytes > 0)
+    }
+}
