@@ -240,11 +240,11 @@ hlc_update(_WallMs, _Logical) -> erlang:nif_error(not_loaded).
 %% Puts a store on the shelf of this VM, where gossip finds it, and makes Owner its only writer. With persist := Dir it is first read from, and from
 %% then on logged to, files there. A store that is on the shelf already keeps its content and is handed to Owner; it is then `closed` for the owner
 %% before. The death of the owner leaves it on the shelf for the next one. Options: #{tombstone_ttl_ms := non_neg_integer(),
-%% persist := none | binary(), tombstone_max_age_ms => non_neg_integer()}. Owner hears {barrel_p2p_store, Store, Message}, where Message is
-%%   staged           changes of others wait for store_pull/1; told once, again only after store_pull/1 has said `last` and store_commit/2 was called
+%% persist := none | binary()}. Owner hears {barrel_p2p_store, Store, Message}, where Message is
+%%   staged           changes of others wait for store_pull/1; told once, and again after store_pull/1 has said `last`
 %%   {synced, Seq}    what was answered with a number up to Seq is on the disk
-%%   {failed, Reason} the disk refuses; nothing that was answered with a number above the last synced one is safe, and nothing more is taken
-%% Errors: {invalid_name, Name} (1 to 255 bytes of UTF-8), {invalid_option, Key}, and those of the files.
+%%   {failed, Reason} the disk refuses: what waits is not safe now. It is kept and tried again; {synced, _} tells when that worked
+%% Errors: {invalid_name, _} (1 to 255 bytes of UTF-8), {already_open, _} (with files elsewhere, or none), and those of the files.
 -spec store_open(Name :: binary(), Owner :: pid(), Options :: map()) -> {ok, store()} | error().
 store_open(_Name, _Owner, _Options) -> erlang:nif_error(not_loaded).
 
@@ -258,15 +258,15 @@ store_delete(_Store) -> erlang:nif_error(not_loaded).
 
 %% Node is node(). Seq 0: there is no disk to wait for. `busy`: nothing was written, try again after the next {synced, _}.
 -spec store_put(store(), Key :: binary(), Value :: binary(), Node :: node()) ->
-          {ok, Seq :: non_neg_integer()} | {error, too_large | busy | closed | failed}.
+          {ok, Seq :: non_neg_integer()} | {error, too_large | busy | closed}.
 store_put(_Store, _Key, _Value, _Node) -> erlang:nif_error(not_loaded).
 
--spec store_remove(store(), Key :: binary()) -> {ok, Seq :: non_neg_integer()} | {error, too_large | busy | closed | failed}.
+-spec store_remove(store(), Key :: binary()) -> {ok, Seq :: non_neg_integer()} | {error, too_large | busy | closed}.
 store_remove(_Store, _Key) -> erlang:nif_error(not_loaded).
 
 %% Removes what Node has written before that time, the same way on every node that does it, in a bounded part of the store. Keys are those removed.
 -spec store_prune(store(), Node :: node(), BeforeMs :: non_neg_integer(), store_cursor()) ->
-          {ok, Seq :: non_neg_integer(), [Key :: binary()], Next :: store_cursor() | done} | {error, busy | closed | failed}.
+          {ok, Seq :: non_neg_integer(), [Key :: binary()], Next :: store_cursor() | done} | {error, busy | closed}.
 store_prune(_Store, _Node, _BeforeMs, _Cursor) -> erlang:nif_error(not_loaded).
 
 %% The next changes of others, at most 256 entries and about 64 KiB. The same again until store_commit/2. `more`: there are others behind them.
@@ -274,7 +274,7 @@ store_prune(_Store, _Node, _BeforeMs, _Cursor) -> erlang:nif_error(not_loaded).
 store_pull(_Store) -> erlang:nif_error(not_loaded).
 
 %% Merges what the last store_pull/1 gave, except for Rejected, which are not offered by anybody again.
--spec store_commit(store(), Rejected :: [Key :: binary()]) -> {ok, Seq :: non_neg_integer()} | {error, busy | closed | failed}.
+-spec store_commit(store(), Rejected :: [Key :: binary()]) -> {ok, Seq :: non_neg_integer()} | {error, busy | closed}.
 store_commit(_Store, _Rejected) -> erlang:nif_error(not_loaded).
 
 %% Treats entries as if a peer had sent them. `busy`: not all had room; give them again after a commit. Stamps too far ahead are dropped and counted.
@@ -292,17 +292,18 @@ store_scan(_Store, _Cursor) -> erlang:nif_error(not_loaded).
 -spec store_info(store()) -> map().
 store_info(_Store) -> erlang:nif_error(not_loaded).
 
-%% Opens a log of opaque records, with what it recovered. Owner hears {barrel_p2p_log, Log, {synced, Seq} | {failed, Reason}} as with
-%% store_open/3; its death closes the log.
+%% Opens a log of opaque records, with what it recovered. Owner hears {barrel_p2p_log, Log, Message}: {synced, Seq} and
+%% {failed, Reason} as with store_open/3, snapshot_due when log_snapshot/2 would make the files smaller, snapshot_done, {snapshot_failed, Reason}.
+%% Its death closes the log. Errors: {invalid_name, _}, {in_use, _}, and those of the files.
 -spec log_open(Dir :: binary(), Name :: binary(), Owner :: pid()) -> {ok, log(), [Record :: binary()]} | error().
 log_open(_Dir, _Name, _Owner) -> erlang:nif_error(not_loaded).
 
 %% Never waits for the disk. `busy`: nothing was taken, try again after the next {synced, _}.
--spec log_append(log(), Record :: iodata()) -> {ok, Seq :: pos_integer()} | {error, too_large | busy | closed | failed}.
+-spec log_append(log(), Record :: iodata()) -> {ok, Seq :: pos_integer()} | {error, too_large | busy | closed}.
 log_append(_Log, _Record) -> erlang:nif_error(not_loaded).
 
 %% Replaces, in the background, everything before this call by these records. What is appended meanwhile stays.
--spec log_snapshot(log(), [Record :: binary()]) -> ok | {error, busy | closed | failed}.
+-spec log_snapshot(log(), [Record :: binary()]) -> ok | {error, busy | closed}.
 log_snapshot(_Log, _Records) -> erlang:nif_error(not_loaded).
 
 %% Everything appended is on the disk when this returns. Idempotent.

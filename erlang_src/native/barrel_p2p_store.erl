@@ -9,7 +9,8 @@ them in bounded batches with `pull/1`, decides, and merges them with `commit/2` 
 of others happen in the owner's own order, and its mailbox never fills.
 
 A persistent store acknowledges writes: what was answered with a number is on the disk once `{barrel_p2p_store, Store, {synced, Seq}}` with at least
-this number has come. Number 0 needs no waiting. After `{barrel_p2p_store, Store, {failed, Reason}}` nothing more is taken.
+this number has come. Number 0 needs no waiting. `{barrel_p2p_store, Store, {failed, Reason}}` tells that what waits cannot be written now; it is kept and
+tried again until `{synced, Seq}` comes.
 
 Keys and values travel in the external term format. Bytes that no `key/1` or `value/1` has made are malformed: `pull/1` names their
 keys, and the owner rejects them like anything else it does not want.
@@ -20,21 +21,22 @@ keys, and the owner rejects them like anything else it does not want.
 -export_type([store/0, options/0, change/0, content/0, cursor/0, seq/0, refusal/0, ormap/0]).
 
 -type store() :: barrel_p2p_nif:store().
-%% persist: the directory of the files, made when missing (default: none). tombstone_max_age_ms: when what is removed is forgotten although
-%% some member could not be reached since (default: 24 hours).
--type options() :: #{tombstone_ttl_ms := non_neg_integer(), tombstone_max_age_ms => non_neg_integer(), persist => none | file:name_all()}.
+%% persist: the directory of the files, made when missing (default: none).
+-type options() :: #{tombstone_ttl_ms := non_neg_integer(), persist => none | file:name_all()}.
 -type content() :: {value, Value :: term(), Origin :: node()} | removed.
 -type change() :: {KeyBytes :: binary(), Key :: term(), content()}.
 -type cursor() :: start | barrel_p2p_nif:store_cursor().
 -type seq() :: non_neg_integer().
-%% busy: wait for the next {synced, _} and try again. failed: the disk refused, close the store. closed: by close/1, or another process owns it.
--type refusal() :: {error, too_large | busy | closed | failed}.
+%% Nothing was written. busy: wait for the next {synced, _} and try again. closed: by close/1, or another process owns it.
+-type refusal() :: {error, too_large | busy | closed}.
 -type timestamp() :: {timestamp, WallMs :: non_neg_integer(), Logical :: non_neg_integer()}.
 -type ormap() :: #{Key :: term() => {value, term(), #{{node(), timestamp()} => true}} | {tombstone, timestamp()}}.
 
 -define(EXTERNAL_TERM, 131).
 -define(COMPRESSED, 80).
 -define(BEGINNING, <<>>).
+%% Entries given to the native core in one call.
+-define(AT_ONCE, 256).
 %% Stamps are one integer of 64 bits on the wire: 44 for the time, 20 for the order within a millisecond.
 -define(MAX_WALL_MS, 16#fffffffffff).
 -define(MAX_LOGICAL, 16#fffff).
@@ -121,15 +123,25 @@ info(Store) ->
     barrel_p2p_nif:store_info(Store).
 
 %% Takes entries in the documented shape as if a node had sent them: the owner hears `staged` if any of them is news. The shape is to be
-%% checked before, by barrel_p2p_crdt_wire. `busy`: some had no room; they are to be given again.
+%% checked before, by barrel_p2p_crdt_wire. `busy`: some had no room; all may be given again.
 -spec stage_ormap(store(), ormap()) -> ok | busy | closed.
 stage_ormap(Store, OrMap) ->
-    barrel_p2p_nif:store_stage(Store, lists:append([entry(Key, Entry) || {Key, Entry} <- maps:to_list(OrMap)])).
+    stage(Store, lists:append([entry(Key, Entry) || {Key, Entry} <- maps:to_list(OrMap)])).
 
 %% The whole content in the documented shape, each value with the one dot that won.
 -spec to_ormap(store()) -> ormap().
 to_ormap(Store) ->
     to_ormap(Store, ?BEGINNING, #{}).
+
+-spec stage(store(), [barrel_p2p_nif:store_entry()]) -> ok | busy | closed.
+stage(Store, Entries) when length(Entries) =< ?AT_ONCE ->
+    barrel_p2p_nif:store_stage(Store, Entries);
+stage(Store, Entries) ->
+    {Some, Others} = lists:split(?AT_ONCE, Entries),
+    case barrel_p2p_nif:store_stage(Store, Some) of
+        ok -> stage(Store, Others);
+        Refused -> Refused
+    end.
 
 -spec persist(options()) -> none | binary().
 persist(#{persist := Dir}) when Dir =/= none -> filename:absname(unicode:characters_to_binary(Dir));
