@@ -10,8 +10,8 @@ The configuration keys: one row per key, and what each type accepts.
 -export([keys/0, check/2, describe/1, address/1, contact/1]).
 -export_type([key/0, type/0, contact/0]).
 
--type type() :: port_number | udp_port | path | cookie | boolean | {one_of, [atom(), ...]} | milliseconds | count | name_patterns | backends
-              | nodes | contacts.
+-type type() :: port_number | udp_port | path | cookie | boolean | {one_of, [atom(), ...]} | milliseconds | period | count | name_patterns
+              | backends | nodes | contacts | list.
 %% Whom to join: `<<>>` is a node whose name is not known yet, no address means that discovery knows it.
 -type contact() :: {Name :: binary(), none | {Host :: binary(), inet:port_number()}}.
 -type element() :: atom() | {term(), term()}.
@@ -88,6 +88,16 @@ keys() ->
      #{key => max_clock_skew_ms, type => milliseconds, default => 60000, read => start,
        doc => "How far ahead of the own clock a timestamp of another node may be; what is further is refused, so one wrong clock cannot carry "
               "the others away."},
+     #{key => replicated_maps, type => list, default => [], read => start,
+       doc => "Maps to open when the application starts, each `{Name, Options}`; an entry that cannot be opened is logged, and the others are."},
+     #{key => barrel_p2p_map_scan_ms, type => milliseconds, default => 1000, read => start,
+       doc => "How often a map with `prune_on_peer_down` looks whether what nodes have left behind is due to be removed; default of `scan_ms`."},
+     #{key => barrel_p2p_map_tombstone_ttl_ms, type => milliseconds, default => 3600000, read => start,
+       doc => "How long a map remembers that a key was removed, at least; default of the option `tombstone_ttl_ms`."},
+     #{key => barrel_p2p_map_data_dir, type => path, default => "data/maps", read => start,
+       doc => "Directory of the files of maps with `persist`; nodes must not share it."},
+     #{key => replica_anti_entropy_ms, type => period, default => 30000, read => start,
+       doc => "How often a node compares its stores with those of some neighbour, a quarter more or less; 0 leaves it to new links."},
      #{key => dist_gc_sweep_period_ms, type => milliseconds, default => 60000, read => start,
        doc => "How often idle dist channels are looked for."},
      #{key => dist_gc_min_age_ms, type => milliseconds, default => 300000, read => start,
@@ -108,11 +118,13 @@ check(cookie, Cookie) when is_atom(Cookie), Cookie =/= nocookie -> {ok, Cookie};
 check(boolean, Value) when is_boolean(Value) -> {ok, Value};
 check({one_of, Values}, Value) -> case lists:member(Value, Values) of true -> {ok, Value}; false -> error end;
 check(milliseconds, Ms) when is_integer(Ms), Ms >= 1, Ms =< 16#ffffffff -> {ok, Ms};
+check(period, Ms) when is_integer(Ms), Ms >= 0, Ms =< 16#ffffffff -> {ok, Ms};
 check(count, Count) when is_integer(Count), Count >= 1, Count =< 16#ffff -> {ok, Count};
 check(name_patterns, List) -> each(fun pattern/1, List);
 check(backends, List) -> each(fun backend/1, List);
 check(nodes, List) -> each(fun node_address/1, List);
 check(contacts, List) -> each(fun contact/1, List);
+check(list, List) when is_list(List), length(List) >= 0 -> {ok, List};
 check(_, _) -> error.
 
 %% What the type accepts, as the end of a sentence that begins with expected.
@@ -124,11 +136,13 @@ describe(cookie) -> "an atom";
 describe(boolean) -> "true or false";
 describe({one_of, Values}) -> lists:flatten(lists:join(" or ", [atom_to_list(Value) || Value <- Values]));
 describe(milliseconds) -> "a positive integer (milliseconds)";
+describe(period) -> "an integer from 0 (milliseconds)";
 describe(count) -> "an integer from 1 to 65535";
 describe(name_patterns) -> "a list of atoms name@host, where either part may be *";
 describe(backends) -> "a list of modules or {Module, Args}";
 describe(nodes) -> "a list of {Node, {Host, Port}} or {Node, Host, Port}";
-describe(contacts) -> "a list of Node, {Node, {Host, Port}} or {Host, Port}".
+describe(contacts) -> "a list of Node, {Node, {Host, Port}} or {Host, Port}";
+describe(list) -> "a list".
 
 %% A place to dial, as {HostText, Port}; the host may be given as a string, a binary or an IP tuple.
 -spec address(term()) -> {ok, {binary(), inet:port_number()}} | error.

@@ -22,7 +22,10 @@ peer claimed are data from outside: they are printed with every unusual byte mas
                | #{event := gossip_failed, text := string()}
                | #{event := join_failed, target := term(), reason := atom()}
                | #{event := contacts_failed, contacts := pos_integer(), reasons := [atom()]}
-               | #{event := malformed_payload, from := node() | unknown}.
+               | #{event := malformed_payload, from := node() | unknown}
+               | #{event := callback_failed, name := atom(), callback := {module(), atom()}, reason := term()}
+               | #{event := map_not_started, map := term(), reason := term()}
+               | #{event := map_disk_failed, map := atom(), reason := atom()}.
 
 %% A connection that was refused, from (inbound) or to (outbound) Peer, whichever side decided it.
 -spec refused(inbound | outbound, Peer :: map(), Reason :: atom()) -> ok.
@@ -72,7 +75,16 @@ format(#{event := contacts_failed, contacts := Count, reasons := Reasons}) ->
     {"barrel_p2p: none of the ~b addresses of contact_nodes let this node in (~ts); it goes on trying",
      [Count, lists:join(", ", [atom_to_list(Reason) || Reason <- Reasons])]};
 format(#{event := malformed_payload, from := From}) ->
-    {"barrel_p2p: a gossip payload of ~0tp is not what this version sends and was dropped (further ones are not logged)", [From]}.
+    {"barrel_p2p: a gossip payload of ~0tp is not what this version sends and was dropped (further ones are not logged)", [From]};
+format(#{event := callback_failed, name := Name, callback := {Module, Function}, reason := Reason}) ->
+    {"barrel_p2p: ~ts:~ts failed for ~0tp, which goes on without (further failures are not logged): ~ts",
+     [Module, Function, Name, io_lib:format("~0tp", [Reason], [{chars_limit, 500}])]};
+format(#{event := map_not_started, map := Map, reason := Reason}) ->
+    {"barrel_p2p: an entry of replicated_maps is not started, ~ts: ~ts",
+     [io_lib:format("~0tp", [Map], [{chars_limit, 200}]), io_lib:format("~0tp", [Reason], [{chars_limit, 500}])]};
+format(#{event := map_disk_failed, map := Map, reason := Reason}) ->
+    {Problem, Advice} = barrel_p2p_reason:text(Reason),
+    {"barrel_p2p: the map ~0tp cannot be written to its files any more (~s): ~ts; ~ts", [Map, Reason, Problem, Advice]}.
 
 %% How a fingerprint is written in texts: lower-case hexadecimal.
 -spec fingerprint(binary()) -> binary().

@@ -14,8 +14,9 @@ everyone in the table anew. Leaves to others: what the messages look like.
 -export_type([topic/0]).
 
 %% view: {barrel_p2p_event, Event} about the own neighbours. members: {barrel_p2p_member, Node, up | down | left} about the cluster.
-%% broadcast: {plumtree_broadcast, {Tag, Payload}}. {direct, Tag}: {barrel_p2p_direct, From, Tag, Payload}.
--type topic() :: view | members | broadcast | {direct, Tag :: term()}.
+%% broadcast, or {broadcast, Tag} for those of one tag: {plumtree_broadcast, {Tag, Payload}}. {direct, Tag}: {barrel_p2p_direct, From, Tag, Payload}.
+%% {map, Name}: {barrel_p2p_map, Name, {put, Key, Value} | {remove, Key}}.
+-type topic() :: view | members | broadcast | {broadcast | direct, Tag :: term()} | {map, Name :: atom()}.
 -type monitors() :: #{pid() => reference()}.
 
 %% The caller becomes the owner of the subscriptions.

@@ -66,4 +66,6 @@ sent(Error, _Tag, _Payload) -> {error, Error}.
 
 -spec publish(term(), term()) -> ok.
 publish(Tag, Payload) ->
-    barrel_p2p_events:publish(broadcast, {plumtree_broadcast, {Tag, Payload}}).
+    Message = {plumtree_broadcast, {Tag, Payload}},
+    ok = barrel_p2p_events:publish(broadcast, Message),
+    barrel_p2p_events:publish({broadcast, Tag}, Message).

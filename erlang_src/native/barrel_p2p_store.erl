@@ -134,12 +134,12 @@ to_ormap(Store) ->
     to_ormap(Store, ?BEGINNING, #{}).
 
 -spec stage(store(), [barrel_p2p_nif:store_entry()]) -> ok | busy | closed.
-stage(Store, Entries) when length(Entries) =< ?AT_ONCE ->
-    barrel_p2p_nif:store_stage(Store, Entries);
+stage(_Store, []) ->
+    ok;
 stage(Store, Entries) ->
-    {Some, Others} = lists:split(?AT_ONCE, Entries),
+    Some = lists:sublist(Entries, ?AT_ONCE),
     case barrel_p2p_nif:store_stage(Store, Some) of
-        ok -> stage(Store, Others);
+        ok -> stage(Store, lists:nthtail(length(Some), Entries));
         Refused -> Refused
     end.
 
