@@ -10,3 +10,11 @@
     last_seen :: undefined,                 %% kept for its place; sightings are not written to disk
     trust_level :: permanent | tofu
 }).
+
+%% One registration of a service, from barrel_p2p:lookup/1. Tests of applications rely on the order of the fields.
+-record(service_entry, {
+    name :: term(),
+    pid :: pid(),
+    node :: node(),                         %% where it was registered, which is not always where the process runs
+    meta = #{} :: map()
+}).

@@ -7,7 +7,11 @@ There is at most one, on the running endpoint of a node that listens. Everything
 engine the node is a cluster of its own. Names become atoms only here, and only names of members, who have proved that they know the cookie.
 """.
 
--export([start/1, stop/0, handle/0, command/1, active_view/0, passive_view/0, members/0, addresses/1, stats/0]).
+-export([start/1, stop/0, handle/0, command/1, active_view/0, passive_view/0, members/0, addresses/1, life/1, stats/0]).
+-export_type([life/0]).
+
+%% Whether a node is a member, and in which life: its incarnation, which grows with every start of its distribution.
+-type life() :: {alive, {StartedMs :: non_neg_integer(), Random :: non_neg_integer()}} | gone.
 
 -define(HANDLE, {?MODULE, handle}).
 
@@ -80,6 +84,19 @@ addresses(Node) ->
     case handle() of
         {ok, Gossip} -> known(barrel_p2p_nif:gossip_member(Gossip, Node));
         {error, not_distributed} -> unknown
+    end.
+
+%% A suspect is alive until it is proved dead.
+-spec life(node()) -> life().
+life(Node) ->
+    case handle() of
+        {ok, Gossip} ->
+            case barrel_p2p_nif:gossip_member(Gossip, atom_to_binary(Node)) of
+                #{state := State, incarnation := Life} when State =:= alive; State =:= suspect -> {alive, Life};
+                _ -> gone
+            end;
+        {error, not_distributed} ->
+            gone
     end.
 
 %% Counters and gauges of the engine by metric name.
