@@ -27,6 +27,9 @@ pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
 /// is fetched from one peer instead.
 pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
 
+/// Bytes of a broadcast as it travels: the payload, and one byte that says whom it is for.
+pub const MAX_BROADCAST_BYTES: usize = MAX_PAYLOAD_BYTES + 1;
+
 /// Bytes of one gossip frame: the largest payload and its envelope.
 pub const MAX_GOSSIP_BYTES: usize = MAX_PAYLOAD_BYTES + 1024;
 
@@ -72,3 +75,20 @@ pub const MAX_REJECTIONS: usize = 1_024;
 /// Tombstones (count) in one store; beyond that the oldest are forgotten before their time. A tombstone takes about as
 /// much memory as a small value, so this is some 200 MB.
 pub const MAX_TOMBSTONES: usize = 1_000_000;
+
+/// Bytes of entries, or of what describes them, in one message about a store; one entry may be larger. A link is shared
+/// with broadcasts, which wait for no longer than this takes.
+pub const MAX_CHUNK_BYTES: usize = 64 * 1024;
+
+/// Entries (count) in one message about a store. The smallest takes some 12 bytes, so bytes are the bound that counts.
+pub const MAX_CHUNK_ENTRIES: usize = 8192;
+
+/// Ranges (count) of a store in one question; their description takes at most 17 KiB.
+pub const MAX_RANGES: usize = 128;
+
+/// Entries (count) that one question may want.
+pub const MAX_WANTED: usize = 1024;
+
+/// Fingerprints (count) in the description of one range. One with more than 32 entries is described by its parts, unless
+/// somebody has chosen keys that cannot be told apart by their places.
+pub const MAX_FINGERPRINTS: usize = 254;

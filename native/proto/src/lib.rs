@@ -5,7 +5,7 @@
 //!          driver: the node's gossip actor, or the simulator
 //!             | Input, timeouts               ^ Output
 //!             v                               |
-//!   stack     the whole of one node  ----------------  directory, hlc
+//!   stack     the whole of one node  ----------------  directory, replication of stores, hlc
 //!   overlay   who talks to whom, and how a broadcast travels
 //!             hyparview (views)   plumtree (tree)
 //! ```
@@ -18,6 +18,7 @@
 //! * [`message`]: what travels on gossip channels, and its bytes
 //! * [`overlay`]: HyParView and Plumtree, wired
 //! * [`plumtree`]: how a broadcast travels
+//! * [`replication`]: stores kept equal
 //! * [`stack`]: everything, wired
 //! * [`store`]: what the cluster remembers, one store at a time
 //! * [`timers`]: when a machine wants to be woken
@@ -34,6 +35,7 @@ pub mod machine;
 pub mod message;
 pub mod overlay;
 pub mod plumtree;
+pub mod replication;
 pub mod stack;
 pub mod store;
 pub mod timers;

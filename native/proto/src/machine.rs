@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use crate::contact::Contact;
 use crate::message::{Message, MessageId};
+use crate::store::StoreName;
 
 /// A state machine that the node and the simulator drive alike.
 pub trait Machine {
@@ -55,12 +56,16 @@ pub enum Input {
         /// Opaque.
         payload: Bytes,
     },
+    /// The host has taken everything that was staged in this store.
+    Drained(StoreName),
     /// Join the cluster of this peer; the driver has a link to it.
     Join(Arc<Contact>),
     /// Leave the cluster. Everybody is refused until the next [`Input::Join`].
     Leave,
     /// The own addresses are these now.
     Moved(Box<[SocketAddr]>),
+    /// The host has opened this store, or opened it anew.
+    Opened(StoreName),
     /// A message came in.
     Received {
         /// Who has proved by the hello of the link that it is the sender.
@@ -77,6 +82,8 @@ pub enum Input {
         /// Why.
         why: Why,
     },
+    /// The host has written into this store.
+    Wrote(StoreName),
 }
 
 /// Why a peer cannot be reached.
@@ -118,6 +125,8 @@ pub enum Output {
         /// What.
         message: Message,
     },
+    /// This store had nothing that waits for the host's judgement, and now has. [`Input::Drained`] is to follow.
+    Staged(StoreName),
 }
 
 /// What an application is told.

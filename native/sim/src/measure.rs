@@ -18,9 +18,9 @@ use crate::invariant::{Views, Violation};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Messages sent, by [`KINDS`].
-    pub messages: [u64; 4],
+    pub messages: [u64; 5],
     /// Bytes of these with the length in front, by [`KINDS`]; zero if messages are not encoded.
-    pub bytes: [u64; 4],
+    pub bytes: [u64; 5],
     /// Dials, answered or not.
     pub dials: u64,
     /// Inputs that machines have handled.
@@ -28,7 +28,7 @@ pub struct Traffic {
 }
 
 /// What the messages are about.
-pub const KINDS: [&str; 4] = ["hyparview", "plumtree", "directory", "direct"];
+pub const KINDS: [&str; 5] = ["hyparview", "plumtree", "directory", "direct", "store"];
 
 /// The kind of a message, as an index into [`KINDS`].
 pub fn kind(message: &Message) -> usize {
@@ -37,6 +37,7 @@ pub fn kind(message: &Message) -> usize {
         Message::Plumtree(_) => 1,
         Message::Directory(_) => 2,
         Message::Direct(_) => 3,
+        Message::Store(_) => 4,
     }
 }
 

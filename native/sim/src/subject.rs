@@ -10,6 +10,7 @@ use barrel_p2p_base::limits::{MAX_DEPARTED, MAX_MEMBERS};
 use barrel_p2p_base::{Incarnation, NodeName, PublicKey};
 use barrel_p2p_proto::hlc::Clock;
 use barrel_p2p_proto::overlay::{self, Overlay};
+use barrel_p2p_proto::replication::NoStores;
 use barrel_p2p_proto::stack::{self, Stack};
 use barrel_p2p_proto::{plumtree, Contact, Machine, MemberState, Now};
 
@@ -69,7 +70,8 @@ impl Subject for Stack {
     const HAS_DIRECTORY: bool = true;
 
     fn start(me: Arc<Contact>, seed: u64, now: Now) -> Self {
-        Self::new(stack::Config::default(), me, Arc::new(Clock::new(MAX_CLOCK_SKEW_MS)), seed, now)
+        let clock = Arc::new(Clock::new(MAX_CLOCK_SKEW_MS));
+        Self::new(stack::Config::default(), me, clock, Arc::new(NoStores), seed, now)
     }
 
     fn active(&self, each: &mut dyn FnMut(&Contact)) {

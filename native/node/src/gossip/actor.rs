@@ -17,6 +17,7 @@ use super::published::{Member, Views};
 use crate::clock::Clock;
 use barrel_p2p_base::{CloseCode, NodeName};
 use barrel_p2p_net::{Batch, Local, Peer, Reason};
+use barrel_p2p_proto::replication::NoStores;
 use barrel_p2p_proto::stack::{Config, Stack};
 use barrel_p2p_proto::{hlc, Contact, Event, Input, Machine, Message, Output, Outputs, Why};
 use std::net::SocketAddr;
@@ -78,7 +79,7 @@ impl Actor {
         let incarnation = local.incarnation();
         let me = Contact { name, incarnation, addresses: addresses.clone(), key: local.public_key() };
         // The incarnation has 64 random bits of its own.
-        let stack = Stack::new(config, Arc::new(me), stamps, incarnation.random, clock.now());
+        let stack = Stack::new(config, Arc::new(me), stamps, Arc::new(NoStores), incarnation.random, clock.now());
         let events = Events::new(gossip.acks.clone());
         let mut actor = Self {
             clock,
@@ -183,6 +184,7 @@ impl Actor {
                 Output::Hold(contact) => self.lines.hold(&contact),
                 Output::Release(name) => self.lines.release(&name),
                 Output::Send { to, message } => self.send(&to, &message),
+                Output::Staged(_) => {}
             }
         }
         self.outputs = outputs;

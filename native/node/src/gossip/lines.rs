@@ -297,7 +297,7 @@ impl Lines {
 /// What others can do without for a while, since it comes again from somebody else.
 fn is_bulk(message: &Message) -> bool {
     match message {
-        Message::Direct(_) | Message::Directory(_) => true,
+        Message::Direct(_) | Message::Directory(_) | Message::Store(_) => true,
         Message::HyParView(_) => false,
         Message::Plumtree(plumtree::Message::Gossip { .. } | plumtree::Message::IHave(_)) => true,
         Message::Plumtree(plumtree::Message::Graft(_) | plumtree::Message::Prune) => false,

@@ -115,7 +115,7 @@ impl Metrics {
         self.add(Metric::BytesSent, bytes);
         match message {
             Message::Direct(_) => self.count(Metric::DirectSent),
-            Message::Directory(_) => {}
+            Message::Directory(_) | Message::Store(_) => {}
             Message::HyParView(message) => {
                 if matches!(message, hyparview::Message::Shuffle { .. }) {
                     self.count(Metric::Shuffle);
@@ -133,7 +133,7 @@ impl Metrics {
     pub(crate) fn received(&self, message: &Message) {
         self.count(Metric::MessagesReceived);
         match message {
-            Message::Direct(_) | Message::Directory(_) | Message::HyParView(_) => {}
+            Message::Direct(_) | Message::Directory(_) | Message::HyParView(_) | Message::Store(_) => {}
             Message::Plumtree(message) => self.count(match message {
                 plumtree::Message::Gossip { .. } => Metric::GossipReceived,
                 plumtree::Message::Graft(_) => Metric::GraftReceived,

@@ -13,7 +13,7 @@ use barrel_p2p_base::limits::{MAX_GOSSIP_BYTES, MAX_PAYLOAD_BYTES};
 use barrel_p2p_base::{DecodeError, Reader, Writer};
 use bytes::Bytes;
 
-use crate::{directory, hyparview, plumtree};
+use crate::{directory, hyparview, plumtree, replication};
 
 /// A message between two members.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum Message {
     Directory(directory::Message),
     /// For the application of this one receiver.
     Direct(Bytes),
+    /// About stores.
+    Store(replication::Message),
 }
 
 /// What tells a broadcast from all others.
@@ -49,6 +51,7 @@ impl Message {
             Self::Direct(payload) => {
                 writer.u8(DIRECT).bytes(payload);
             }
+            Self::Store(message) => message.write(writer.u8(STORE)),
         }
         writer.finish()
     }
@@ -63,7 +66,8 @@ impl Message {
             HYPARVIEW => Self::HyParView(hyparview::Message::read(&mut reader)?),
             PLUMTREE => Self::Plumtree(plumtree::Message::read(frame, &mut reader)?),
             DIRECTORY => Self::Directory(directory::Message::read(&mut reader)?),
-            DIRECT => Self::Direct(read_payload(frame, &mut reader)?),
+            DIRECT => Self::Direct(read_payload(frame, &mut reader, MAX_PAYLOAD_BYTES)?),
+            STORE => Self::Store(replication::Message::read(&mut reader)?),
             _ => return Err(DecodeError::BadValue { offset: 0 }),
         };
         reader.finish()?;
@@ -72,10 +76,10 @@ impl Message {
 }
 
 /// The rest of the frame, not copied.
-pub(crate) fn read_payload(frame: &Bytes, reader: &mut Reader<'_>) -> Result<Bytes, DecodeError> {
+pub(crate) fn read_payload(frame: &Bytes, reader: &mut Reader<'_>, most: usize) -> Result<Bytes, DecodeError> {
     let offset = reader.offset();
     let count = frame.len() - offset;
-    if count > MAX_PAYLOAD_BYTES {
+    if count > most {
         return Err(DecodeError::BadValue { offset });
     }
     reader.take(count)?;
@@ -86,3 +90,4 @@ const HYPARVIEW: u8 = 1;
 const PLUMTREE: u8 = 2;
 const DIRECTORY: u8 = 3;
 const DIRECT: u8 = 4;
+const STORE: u8 = 5;

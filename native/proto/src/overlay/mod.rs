@@ -117,7 +117,7 @@ impl Overlay {
                     self.tree.up(now.mono, &contact, out);
                 }
                 Output::Release(name) => self.tree.down(name),
-                Output::Close { .. } | Output::Event(_) | Output::Send { .. } => {}
+                Output::Close { .. } | Output::Event(_) | Output::Send { .. } | Output::Staged(_) => {}
             }
         }
     }
@@ -142,7 +142,11 @@ impl Machine for Overlay {
             }
             Input::Unblock => self.views.block(now.mono, [].into(), out),
             Input::Unreachable { name, why } => self.views.on_unreachable(now.mono, &name, why, out),
-            Input::Direct { .. } | Input::Received { message: Message::Directory(_) | Message::Direct(_), .. } => {}
+            Input::Direct { .. }
+            | Input::Drained(_)
+            | Input::Opened(_)
+            | Input::Received { message: Message::Directory(_) | Message::Direct(_) | Message::Store(_), .. }
+            | Input::Wrote(_) => {}
         }
         self.rewire(now, begin, out);
     }

@@ -78,7 +78,7 @@ impl Cluster {
                     assert!(self.told.entry(name.clone()).or_default().remove(&peer), "never told");
                 }
                 Output::Event(Event::Delivered { .. }) => self.delivered += 1,
-                Output::Close { .. } | Output::Event(_) | Output::Hold(_) | Output::Release(_) => {}
+                Output::Close { .. } | Output::Event(_) | Output::Hold(_) | Output::Release(_) | Output::Staged(_) => {}
             }
         }
     }

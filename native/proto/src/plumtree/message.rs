@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use barrel_p2p_base::limits::MAX_ANNOUNCEMENTS;
+use barrel_p2p_base::limits::{MAX_ANNOUNCEMENTS, MAX_BROADCAST_BYTES};
 use barrel_p2p_base::{DecodeError, Reader, Writer};
 use bytes::Bytes;
 
@@ -72,7 +72,7 @@ impl Message {
             GOSSIP => {
                 let id = MessageId(reader.array()?);
                 let hops = reader.u16()?;
-                Self::Gossip { id, hops, payload: read_payload(frame, reader)? }
+                Self::Gossip { id, hops, payload: read_payload(frame, reader, MAX_BROADCAST_BYTES)? }
             }
             GRAFT => Self::Graft(None),
             GRAFT_ONE => Self::Graft(Some(MessageId(reader.array()?))),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use barrel_p2p_base::limits::{MAX_ANNOUNCEMENTS, MAX_PAYLOAD_BYTES};
+use barrel_p2p_base::limits::{MAX_ANNOUNCEMENTS, MAX_BROADCAST_BYTES};
 use barrel_p2p_base::{NodeName, Time};
 use bytes::Bytes;
 
@@ -132,7 +132,7 @@ impl State {
 
     /// Starts a broadcast, unless its id was seen before. Larger payloads than allowed are not sent.
     pub fn broadcast(&mut self, now: Time, id: MessageId, payload: Bytes, out: &mut Outputs) {
-        if payload.len() <= MAX_PAYLOAD_BYTES && !self.knows(&id) {
+        if payload.len() <= MAX_BROADCAST_BYTES && !self.knows(&id) {
             self.pass_on(now, Announcement { id, hops: 0 }, payload, None, out);
         }
     }

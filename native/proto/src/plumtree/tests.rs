@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use barrel_p2p_base::limits::MAX_PAYLOAD_BYTES;
+use barrel_p2p_base::limits::MAX_BROADCAST_BYTES;
 use barrel_p2p_base::{Incarnation, NodeName, PublicKey, Time};
 use bytes::Bytes;
 
@@ -99,7 +99,7 @@ fn an_own_broadcast_goes_to_all_and_is_not_repeated() {
     node.state.broadcast(node.now, id(1), payload.clone(), &mut node.out);
     assert_eq!(std::mem::take(&mut node.out), [send("a", gossip(1, 1)), send("b", ihave(1, 1))]);
     node.state.broadcast(node.now, id(1), payload, &mut node.out);
-    node.state.broadcast(node.now, id(2), vec![0; MAX_PAYLOAD_BYTES + 1].into(), &mut node.out);
+    node.state.broadcast(node.now, id(2), vec![0; MAX_BROADCAST_BYTES + 1].into(), &mut node.out);
     assert_eq!(node.out, []);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What can be set about a node.
 
-use crate::{directory, overlay};
+use crate::{directory, overlay, replication};
 
 /// The configuration of each part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,4 +10,6 @@ pub struct Config {
     pub directory: directory::Config,
     /// About views and broadcasts.
     pub overlay: overlay::Config,
+    /// About stores.
+    pub replication: replication::Config,
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The whole of one node: overlay, directory and clock, wired. The simulator and the node drive this and nothing else.
+//! The whole of one node: overlay, directory, stores and clock, wired. The simulator and the node drive this and nothing else.
 //!
 //! Keeps: the directory hears of every neighbour that the overlay wins or loses, in that order; what the directory finds
 //! out about a split goes to the overlay as a join.
 //! Leaves to others: the rules, which are those of its parts, and links.
 
+mod broadcast;
 mod config;
 #[cfg(test)]
 mod tests;
@@ -13,23 +14,28 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use barrel_p2p_base::{NodeName, Random, Time};
+use barrel_p2p_base::limits::MAX_PAYLOAD_BYTES;
+use barrel_p2p_base::{CloseCode, NodeName, Random, Time};
 use bytes::Bytes;
 
+use broadcast::Broadcast;
 pub use config::Config;
 
 use crate::contact::Contact;
 use crate::directory::Directory;
 use crate::hlc::Clock;
 use crate::machine::{Event, Input, Machine, MemberState, Now, Output, Outputs};
-use crate::message::Message;
+use crate::message::{Message, MessageId};
 use crate::overlay::Overlay;
+use crate::plumtree;
+use crate::replication::{Replication, Shelf};
 
 /// One node.
 #[derive(Debug)]
 pub struct Stack {
     overlay: Overlay,
     directory: Directory,
+    replication: Replication,
     random: Random,
     blocked: BTreeSet<NodeName>,
     has_left: bool,
@@ -38,12 +44,22 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// A node that knows nobody. The clock may be shared with whoever else stamps.
-    pub fn new(config: Config, me: Arc<Contact>, clock: Arc<Clock>, seed: u64, now: Now) -> Self {
+    /// A node that knows nobody. The clock may be shared with whoever else stamps, and so may the stores.
+    pub fn new(
+        config: Config,
+        me: Arc<Contact>,
+        clock: Arc<Clock>,
+        shelf: Arc<dyn Shelf>,
+        seed: u64,
+        now: Now,
+    ) -> Self {
         let mut random = Random::new(seed);
+        let name = me.name.clone();
+        let (overlay, directory, replication) = (random.u64(), random.u64(), random.u64());
         Self {
-            overlay: Overlay::new(config.overlay, Arc::clone(&me), random.u64()),
-            directory: Directory::new(config.directory, me, clock, random.u64(), now),
+            overlay: Overlay::new(config.overlay, Arc::clone(&me), overlay),
+            directory: Directory::new(config.directory, me, Arc::clone(&clock), directory, now),
+            replication: Replication::new(config.replication, name, clock, shelf, replication, now),
             random,
             blocked: BTreeSet::new(),
             has_left: false,
@@ -61,6 +77,11 @@ impl Stack {
         &self.directory
     }
 
+    /// What keeps the stores equal, to be read.
+    pub fn replication(&self) -> &Replication {
+        &self.replication
+    }
+
     fn on_received(&mut self, now: Now, from: Arc<Contact>, message: Message, out: &mut Outputs) {
         if self.has_left || self.blocked.contains(&from.name) {
             return;
@@ -68,9 +89,54 @@ impl Stack {
         match message {
             Message::Directory(message) => self.directory.on_message(now, &from, message, out),
             Message::Direct(payload) => out.push(Output::Event(Event::Direct { from: from.name.clone(), payload })),
+            Message::Plumtree(plumtree::Message::Gossip { id, hops, payload }) if !self.overlay.knows(&id) => {
+                self.on_broadcast(now, &from, plumtree::Message::Gossip { id, hops, payload }, out);
+            }
             Message::HyParView(_) | Message::Plumtree(_) => {
                 self.overlay.handle(now, Input::Received { from, message }, out);
             }
+            Message::Store(message) => self.replication.on_message(now, &from, message, out),
+        }
+    }
+
+    /// A broadcast that was not seen before. It is passed on if it is well-formed, so that whoever sends one that is not
+    /// has made it.
+    fn on_broadcast(&mut self, now: Now, from: &Arc<Contact>, gossip: plumtree::Message, out: &mut Outputs) {
+        let plumtree::Message::Gossip { payload, .. } = &gossip else { return };
+        let Ok(broadcast) = Broadcast::open(payload) else {
+            out.push(Output::Close { name: from.name.clone(), code: CloseCode::ProtocolError });
+            return;
+        };
+        let begin = out.len();
+        let input = Input::Received { from: Arc::clone(from), message: Message::Plumtree(gossip) };
+        self.overlay.handle(now, input, out);
+        let delivered = |output: &Output| matches!(output, Output::Event(Event::Delivered { .. }));
+        let Some(at) = out.iter().skip(begin).position(delivered).map(|at| begin + at) else { return };
+        match broadcast {
+            Broadcast::Application(payload) => {
+                if let Output::Event(Event::Delivered { payload: whole, .. }) = &mut out[at] {
+                    *whole = payload;
+                }
+            }
+            Broadcast::Delta(delta) => {
+                out.remove(at);
+                self.replication.on_delta(now, delta, out);
+            }
+        }
+    }
+
+    fn broadcast(&mut self, now: Now, id: MessageId, payload: &Bytes, out: &mut Outputs) {
+        if payload.len() <= MAX_PAYLOAD_BYTES {
+            let payload = broadcast::application(payload);
+            self.overlay.handle(now, Input::Broadcast { id, payload }, out);
+        }
+    }
+
+    /// Broadcasts what the host has written into stores.
+    fn broadcast_deltas(&mut self, now: Now, out: &mut Outputs) {
+        for delta in self.replication.take_deltas() {
+            let id = MessageId(self.random.bytes());
+            self.overlay.handle(now, Input::Broadcast { id, payload: broadcast::delta(&delta) }, out);
         }
     }
 
@@ -106,10 +172,14 @@ impl Stack {
                     Output::Hold(contact) => {
                         let contact = Arc::clone(contact);
                         self.directory.neighbour_up(now, &contact, out);
+                        self.replication.neighbour_up(now, &contact);
                     }
-                    Output::Release(name) => self.directory.neighbour_down(name),
+                    Output::Release(name) => {
+                        self.directory.neighbour_down(name);
+                        self.replication.neighbour_down(name);
+                    }
                     Output::Event(Event::MemberDown(name, _)) => self.overlay.forget(name),
-                    Output::Close { .. } | Output::Event(_) | Output::Send { .. } => {}
+                    Output::Close { .. } | Output::Event(_) | Output::Send { .. } | Output::Staged(_) => {}
                 }
                 seen += 1;
             }
@@ -130,7 +200,8 @@ impl Stack {
         if !self.blocked.is_empty() {
             let blocked = &self.blocked;
             out.retain(|output| {
-                !matches!(output, Output::Send { to, message: Message::Directory(_) } if blocked.contains(&to.name))
+                let Output::Send { to, message: Message::Directory(_) | Message::Store(_) } = output else { return true };
+                !blocked.contains(&to.name)
             });
         }
     }
@@ -143,6 +214,7 @@ impl Machine for Stack {
             Input::Received { from, message } => self.on_received(now, from, message, out),
             Input::Unreachable { ref name, why } => {
                 self.directory.unreachable(now, name, why, out);
+                self.replication.unreachable(name);
                 self.overlay.handle(now, input, out);
             }
             Input::Direct { to, payload } => self.send_direct(&to, payload, out),
@@ -155,6 +227,7 @@ impl Machine for Stack {
                 // Before the overlay says goodbye: neighbours pass on why.
                 self.directory.leave(now, out);
                 self.overlay.handle(now, input, out);
+                self.replication.leave();
                 self.has_left = true;
             }
             Input::Moved(ref addresses) => {
@@ -166,8 +239,12 @@ impl Machine for Stack {
                 self.overlay.handle(now, input, out);
             }
             Input::Unblock => self.unblock(now, out),
-            Input::Broadcast { .. } => self.overlay.handle(now, input, out),
+            Input::Broadcast { id, payload } => self.broadcast(now, id, &payload, out),
+            Input::Drained(store) => self.replication.drained(now, &store, out),
+            Input::Opened(store) => self.replication.opened(now, &store),
+            Input::Wrote(store) => self.replication.wrote(now, &store, out),
         }
+        self.broadcast_deltas(now, out);
         self.settle(now, from, out);
     }
 
@@ -175,11 +252,15 @@ impl Machine for Stack {
         let from = out.len();
         self.overlay.handle_timeout(now, out);
         self.directory.handle_timeout(now, out);
+        self.replication.handle_timeout(now, &mut self.directory, out);
+        self.broadcast_deltas(now, out);
         self.settle(now, from, out);
     }
 
     fn next_timeout(&self) -> Option<Time> {
-        [self.overlay.next_timeout(), self.directory.next_timeout()].into_iter().flatten().min()
+        let timeouts =
+            [self.overlay.next_timeout(), self.directory.next_timeout(), self.replication.next_timeout()];
+        timeouts.into_iter().flatten().min()
     }
 }
 

@@ -8,7 +8,7 @@ use barrel_p2p_base::{Incarnation, PublicKey};
 use super::*;
 use crate::hlc::DEFAULT_MAX_SKEW_MS;
 use crate::machine::Why;
-use crate::message::MessageId;
+use crate::replication::NoStores;
 
 const WALL_MS: u64 = 1_700_000_000_000;
 const LATENCY: Duration = Duration::from_millis(5);
@@ -65,7 +65,8 @@ impl Network {
         self.contacts[index] = contact(index, life);
         let clock = Arc::new(Clock::new(DEFAULT_MAX_SKEW_MS));
         let seed = index as u64 + 1000 * life;
-        let stack = Stack::new(Config::default(), Arc::clone(&self.contacts[index]), clock, seed, self.now());
+        let me = Arc::clone(&self.contacts[index]);
+        let stack = Stack::new(Config::default(), me, clock, Arc::new(NoStores), seed, self.now());
         self.timers.extend(stack.next_timeout().map(|at| (at, index)));
         self.nodes[index] = Some(stack);
     }
@@ -123,7 +124,7 @@ impl Network {
             match output {
                 Output::Event(event) => self.events.push((index, event)),
                 Output::Send { to, message } => self.send(index, &to, message),
-                Output::Close { .. } | Output::Hold(_) | Output::Release(_) => {}
+                Output::Close { .. } | Output::Hold(_) | Output::Release(_) | Output::Staged(_) => {}
             }
         }
     }

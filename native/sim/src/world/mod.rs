@@ -346,6 +346,7 @@ impl<S: Subject> World<S> {
                 self.digest = mix(self.digest ^ 2 ^ (measure::kind(&message) as u64) << 8);
                 self.send(index, &to, message);
             }
+            Output::Staged(_) => {}
         }
     }
 

@@ -89,7 +89,14 @@ impl Machine for Probe {
                 };
                 self.note(now, format!("{name} {why}"));
             }
-            Input::Block(_) | Input::Direct { .. } | Input::Leave | Input::Moved(_) | Input::Unblock => {}
+            Input::Block(_)
+            | Input::Direct { .. }
+            | Input::Drained(_)
+            | Input::Leave
+            | Input::Moved(_)
+            | Input::Opened(_)
+            | Input::Unblock
+            | Input::Wrote(_) => {}
         }
     }
 
