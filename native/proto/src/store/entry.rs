@@ -129,18 +129,14 @@ impl Entry {
         position(self.key())
     }
 
-    /// Eight bytes that tell this entry from all others, whatever their keys.
+    /// Eight bytes that tell this entry from all others. They begin with the stamp, so keys that somebody chose to share
+    /// a position do not share these.
     pub fn fingerprint(&self) -> u64 {
-        self.fingerprint_at(self.position())
-    }
-
-    pub(super) fn fingerprint_at(&self, position: u64) -> u64 {
-        let hash = Hash::new().number(position).number(self.stamp);
-        match self.origin() {
-            Some(origin) => hash.bytes(origin.as_str().as_bytes()).bytes(self.bytes().unwrap_or_default()),
-            None => hash,
+        let hash = Hash::new().number(self.stamp).bytes(self.key());
+        match (self.origin(), self.bytes()) {
+            (Some(origin), Some(value)) => hash.bytes(origin.as_str().as_bytes()).bytes(value).finish(),
+            _ => hash.finish(),
         }
-        .finish()
     }
 
     /// How many bytes [`Entry::write`] appends.

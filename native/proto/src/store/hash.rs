@@ -58,7 +58,10 @@ mod tests {
 
     #[test]
     fn results_are_part_of_the_protocol() {
-        assert_eq!([hash(b""), hash(b"a"), hash(b"barrel_p2p")], [0, 0, 0]);
+        assert_eq!(
+            [hash(b""), hash(b"a"), hash(b"barrel_p2p")],
+            [16_195_225_741_239_350_567, 11_144_830_461_077_869_358, 9_700_162_510_240_671_056]
+        );
     }
 
     #[test]

@@ -40,4 +40,9 @@ impl Origins {
             }
         }
     }
+
+    #[cfg(test)]
+    pub(super) fn values(&self) -> usize {
+        self.0.values().map(|origin| origin.values).sum()
+    }
 }

@@ -5,6 +5,7 @@
 //! once. Leaves to others: what is there now for these keys, which is what will be sent.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use barrel_p2p_base::limits::MAX_OUTGOING_KEYS;
 
@@ -31,7 +32,8 @@ impl Outgoing {
 
     /// The position whose turn it is.
     pub(super) fn next(&self) -> Option<u64> {
-        self.positions.range(self.taken..).next().or_else(|| self.positions.first()).copied()
+        let beyond = (Bound::Excluded(self.taken), Bound::Unbounded);
+        self.positions.range(beyond).next().or_else(|| self.positions.first()).copied()
     }
 
     pub(super) fn take(&mut self, position: u64) {

@@ -293,6 +293,12 @@ impl Store {
         &self.entries
     }
 
+    /// Bytes of the entries and values of all origins, as they were counted along the way.
+    #[cfg(test)]
+    pub(super) fn counted(&self) -> (usize, usize) {
+        (self.bytes, self.origins.values())
+    }
+
     pub(super) fn rejections(&self) -> &Rejections {
         &self.rejections
     }
@@ -306,7 +312,7 @@ impl Store {
             None if self.is_collected(&entry) && !self.staging.has(position, entry.key()) => return Verdict::Known,
             _ => {}
         }
-        if self.rejections.len() > 0 && self.rejections.knows(position, entry.fingerprint_at(position)) {
+        if self.rejections.len() > 0 && self.rejections.knows(position, entry.fingerprint()) {
             return Verdict::Known;
         }
         self.staging.offer(position, entry)
@@ -319,8 +325,10 @@ impl Store {
     fn write(&mut self, entry: Entry) -> Entry {
         let position = entry.position();
         self.now_ms = entry.stamp().wall_ms;
-        let rejected = self.rejections.stamp(position, entry.key());
-        let entry = rejected.map_or(entry.clone(), |stamp| entry.after(stamp));
+        let entry = match self.rejections.stamp(position, entry.key()) {
+            Some(rejected) => entry.after(rejected),
+            None => entry,
+        };
         let written = self.settle(&entry, position, Rule::Follow, 0);
         self.outgoing.add(position);
         written.unwrap_or(entry)

@@ -63,7 +63,7 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(position: u64, entry: Entry) -> Self {
-        Self { position, fingerprint: entry.fingerprint_at(position), entry }
+        Self { position, fingerprint: entry.fingerprint(), entry }
     }
 
     fn place(&self) -> (u64, &[u8]) {
@@ -341,4 +341,4 @@ fn search(slots: &[Slot], level: u8, place: (u64, &[u8])) -> Result<usize, usize
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -21,7 +21,7 @@ const LOOK_LIMIT: usize = 4_096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
     /// Much: a summary of each of its parts.
-    Branch([Summary; FANOUT]),
+    Branch(Box<[Summary; FANOUT]>),
     /// Little: the fingerprint of each version, in no order that means anything.
     List(Vec<u64>),
 }
@@ -72,7 +72,7 @@ impl Store {
         if few || prefix.levels() == Prefix::MAX_LEVELS {
             Node::List(self.versions(prefix))
         } else {
-            Node::Branch(self.children(prefix))
+            Node::Branch(Box::new(self.children(prefix)))
         }
     }
 
