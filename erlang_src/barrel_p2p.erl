@@ -11,7 +11,14 @@ On a node without distribution the functions work as for a cluster of one.
 
 -export([join/1, join/2, leave/0, active_view/0, passive_view/0, members/0]).
 -export([subscribe/0, subscribe/1, unsubscribe/0, unsubscribe/1]).
+-export([register_service/1, register_service/2, register_service/3, unregister_service/1]).
+-export([lookup/1, lookup_local/1, list_services/0, whereis_service/1, whereis_service/2]).
+-export([subscribe_services/0, subscribe_services/1, unsubscribe_services/1]).
+-export([register_name/2, unregister_name/1, whereis_name/1, send/2]).
+-export([global_register/1, get_proxy/1, start_service_holder/1, stop_service_holder/1]).
 -export([info/0, last_error/1]).
+-include("barrel_p2p.hrl").
+
 -export_type([info/0, link_info/0, event/0]).
 
 %% Subscribers get {barrel_p2p_event, event()}. `joined`: this node has a neighbour and had none. `left`: it called leave/0.
@@ -73,6 +80,113 @@ unsubscribe() ->
 -spec unsubscribe(pid()) -> ok.
 unsubscribe(Pid) ->
     barrel_p2p_events:unsubscribe(view, Pid).
+
+%% Services. Any term is a name, 1 and 1.0 are two.
+
+%% Registers the caller.
+-spec register_service(Name :: term()) -> ok | {error, already_registered | too_large}.
+register_service(Name) ->
+    register_service(Name, #{}).
+
+-spec register_service(Name :: term(), Meta :: map()) -> ok | {error, already_registered | too_large}.
+register_service(Name, Meta) ->
+    barrel_p2p_registry:register_service(Name, Meta).
+
+%% A name may be registered once per node, and on as many nodes as there are. The registration ends with unregister_service/1, with the process,
+%% and with this node. Meta comes along with lookup/1; keep it small, every node has a copy.
+-spec register_service(Name :: term(), pid(), Meta :: map()) -> ok | {error, already_registered | too_large}.
+register_service(Name, Pid, Meta) ->
+    barrel_p2p_registry:register_service(Name, Pid, Meta).
+
+%% Ends the registration of this node, whoever calls; ok if there is none.
+-spec unregister_service(Name :: term()) -> ok.
+unregister_service(Name) ->
+    barrel_p2p_registry:unregister_service(Name).
+
+%% All registrations of the name in the cluster, that of this node first.
+-spec lookup(Name :: term()) -> {ok, [#service_entry{}, ...]} | {error, not_found}.
+lookup(Name) ->
+    barrel_p2p_registry:lookup(Name).
+
+%% The registration of this node.
+-spec lookup_local(Name :: term()) -> {ok, pid()} | {error, not_found}.
+lookup_local(Name) ->
+    barrel_p2p_registry:lookup_local(Name).
+
+%% The names that are registered anywhere, sorted, each once.
+-spec list_services() -> [Name :: term()].
+list_services() ->
+    barrel_p2p_registry:list_services().
+
+%% One process for the name: {ok, Pid} for that of this node if there is one, otherwise {ok, Node, Pid}. A name that is known is found at once. For
+%% one that is not the caller waits and looks again, three times, and asks neighbours: up to 2.6 seconds.
+-spec whereis_service(Name :: term()) -> {ok, pid()} | {ok, node(), pid()} | {error, not_found}.
+whereis_service(Name) ->
+    barrel_p2p_registry:whereis_service(Name).
+
+%% The same with another number of retries; with none it answers at once.
+-spec whereis_service(Name :: term(), #{retries => non_neg_integer()}) -> {ok, pid()} | {ok, node(), pid()} | {error, not_found}.
+whereis_service(Name, Options) ->
+    barrel_p2p_registry:whereis_service(Name, Options).
+
+-spec subscribe_services() -> ok.
+subscribe_services() ->
+    subscribe_services(self()).
+
+%% Pid gets {barrel_p2p_service_event, barrel_p2p_service_events:event()} until it dies or is unsubscribed. Idempotent. For the events of some
+%% names only there is barrel_p2p_service_events:subscribe/2, of which this one takes the place.
+-spec subscribe_services(pid()) -> ok.
+subscribe_services(Pid) ->
+    barrel_p2p_service_events:subscribe(Pid).
+
+-spec unsubscribe_services(pid()) -> ok.
+unsubscribe_services(Pid) ->
+    barrel_p2p_service_events:unsubscribe(Pid).
+
+%% Callbacks for {via, barrel_p2p, Name}. Names are unique per node, not in the cluster.
+
+-spec register_name(Name :: term(), pid()) -> yes | no.
+register_name(Name, Pid) ->
+    case register_service(Name, Pid, #{}) of
+        ok -> yes;
+        {error, _} -> no
+    end.
+
+-spec unregister_name(Name :: term()) -> ok.
+unregister_name(Name) ->
+    unregister_service(Name).
+
+%% From what is known on this node, at once.
+-spec whereis_name(Name :: term()) -> pid() | undefined.
+whereis_name(Name) ->
+    barrel_p2p_registry:whereis_name(Name).
+
+%% Raises {badarg, {Name, Message}} if nobody has that name.
+-spec send(Name :: term(), Message :: term()) -> pid().
+send(Name, Message) ->
+    case whereis_name(Name) of
+        undefined -> error({badarg, {Name, Message}});
+        Pid -> Pid ! Message, Pid
+    end.
+
+%% Registers a service of any node as global name of this one, by a proxy if it runs elsewhere.
+-spec global_register(Name :: term()) -> {ok, pid()} | {error, already_registered | not_found}.
+global_register(Name) ->
+    barrel_p2p_global:register(Name).
+
+%% The proxy of this node for the service, if there is one.
+-spec get_proxy(Name :: term()) -> {ok, pid()} | not_found.
+get_proxy(Name) ->
+    barrel_p2p_registry:get_proxy(Name).
+
+%% For tests: a process that does nothing but hold a registration, until it is stopped.
+-spec start_service_holder(Name :: term()) -> {ok, pid()} | {error, term()}.
+start_service_holder(Name) ->
+    barrel_p2p_service_holder:start(Name).
+
+-spec stop_service_holder(pid()) -> ok.
+stop_service_holder(Pid) ->
+    barrel_p2p_service_holder:stop(Pid).
 
 %% What this node is and whom it is linked to; a link also tells rtt_us, up_for_ms and byte counts. Fingerprints are lower-case hexadecimal.
 %% `undefined` stands for what is not there: the port without distribution, fingerprint and mode when the identity cannot be opened.

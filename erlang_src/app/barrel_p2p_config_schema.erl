@@ -98,6 +98,11 @@ keys() ->
        doc => "Directory of the files of maps with `persist`; nodes must not share it."},
      #{key => replica_anti_entropy_ms, type => period, default => 30000, read => start,
        doc => "How often a node compares its stores with those of some neighbour, a quarter more or less; 0 leaves it to new links."},
+     #{key => router_max_in_flight, type => count, default => 256, read => start,
+       doc => "How many questions for a service that is not known yet a node deals with at a time; further ones are answered with `overloaded` "
+              "and counted."},
+     #{key => proxy_cast_max_in_flight, type => count, default => 32, read => start,
+       doc => "How many messages a proxy keeps for a node that it cannot send to at the moment; further ones are dropped and counted."},
      #{key => dist_gc_sweep_period_ms, type => milliseconds, default => 60000, read => start,
        doc => "How often idle dist channels are looked for."},
      #{key => dist_gc_min_age_ms, type => milliseconds, default => 300000, read => start,
@@ -107,6 +112,8 @@ keys() ->
        doc => "Accepted for old configurations and without effect: the shuffle period is fixed."},
      #{key => passive_cleanup_period, type => milliseconds, default => 60000, read => start,
        doc => "Accepted for old configurations and without effect: every entry has its own time."},
+     #{key => route_cache_sweep_period_ms, type => milliseconds, default => 60000, read => start,
+       doc => "Accepted for old configurations and without effect: every node knows every service, so no routes are kept."},
      #{key => member_skew_ms, type => milliseconds, default => 5000, read => start,
        doc => "Accepted for old configurations and without effect: liveness does not depend on clocks that agree."}].
 

@@ -12,6 +12,6 @@ Names begin with `barrel_p2p.`; labels would grow with the cluster, so there are
 %% distribution has only the latter.
 -spec snapshot() -> #{Name :: binary() => non_neg_integer()}.
 snapshot() ->
-    maps:merge(barrel_p2p_gossip:stats(),
+    maps:merge(maps:merge(barrel_p2p_gossip:stats(), barrel_p2p_service_stats:snapshot()),
                #{<<"barrel_p2p.dist_gc.reap">> => barrel_p2p_dist_gc:reaped(),
                  <<"barrel_p2p.dist.channels">> => length(nodes(connected))}).
