@@ -128,8 +128,8 @@ known(#{state := State, addresses := [_ | _] = Addresses}) ->
 known(_) ->
     unknown.
 
--spec options() -> #{atom() => pos_integer()}.
+-spec options() -> #{atom() => non_neg_integer()}.
 options() ->
     Keys = [active_size, passive_size, arwl, prwl, shuffle_length, max_fail_count, base_backoff_ms, passive_max_age_ms, pending_timeout_ms,
-            member_heartbeat_ms, max_clock_skew_ms],
+            member_heartbeat_ms, max_clock_skew_ms, replica_anti_entropy_ms, tombstone_max_age_ms],
     maps:from_list([{shuffle_period_ms, barrel_p2p_config:get(shuffle_period)} | [{Key, barrel_p2p_config:get(Key)} || Key <- Keys]]).

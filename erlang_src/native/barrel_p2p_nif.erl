@@ -173,9 +173,10 @@ channel_activity(_Channel) -> erlang:nif_error(not_loaded).
 %% waits meanwhile is kept for peers and members, and counted and dropped above 8 MiB for payloads. Ends with Events, with the endpoint, or
 %% by gossip_stop/1.
 %% Options: #{active_size, passive_size, arwl, prwl, shuffle_length, shuffle_period_ms, max_fail_count, base_backoff_ms,
-%% pending_timeout_ms, passive_max_age_ms, member_heartbeat_ms, max_clock_skew_ms := pos_integer()}; an absent key means its default.
+%% pending_timeout_ms, passive_max_age_ms, member_heartbeat_ms, max_clock_skew_ms, replica_anti_entropy_ms (0: none), tombstone_max_age_ms :=
+%% non_neg_integer()}; an absent key means its default.
 %% Errors: {not_started, _} (endpoint stopped), {no_name, _} (dynamic name), {already_started, _}, {invalid_option, Key}.
--spec gossip_start(endpoint(), Events :: pid(), Options :: #{atom() => pos_integer()}) -> {ok, gossip()} | error().
+-spec gossip_start(endpoint(), Events :: pid(), Options :: #{atom() => non_neg_integer()}) -> {ok, gossip()} | error().
 gossip_start(_Endpoint, _Events, _Options) -> erlang:nif_error(not_loaded).
 
 %% Ends it without a word to the neighbours (gossip_leave/1 first, to be remembered as left). Idempotent.
@@ -277,7 +278,7 @@ store_pull(_Store) -> erlang:nif_error(not_loaded).
 -spec store_commit(store(), Rejected :: [Key :: binary()]) -> {ok, Seq :: non_neg_integer()} | {error, busy | closed}.
 store_commit(_Store, _Rejected) -> erlang:nif_error(not_loaded).
 
-%% Treats entries as if a peer had sent them. `busy`: not all had room; give them again after a commit. Stamps too far ahead are dropped and counted.
+%% Treats entries as if a peer had sent them. `busy`: not all had room; give them again after a commit. Stamps too far ahead are dropped.
 -spec store_stage(store(), [store_entry()]) -> ok | busy | closed.
 store_stage(_Store, _Entries) -> erlang:nif_error(not_loaded).
 

@@ -8,9 +8,9 @@ the process that called `open/2`, writes to it. Changes of other nodes are stage
 them in bounded batches with `pull/1`, decides, and merges them with `commit/2` until `pull/1` says `last`. So local writes and changes
 of others happen in the owner's own order, and its mailbox never fills.
 
-A persistent store acknowledges writes: what was answered with a number is on the disk once `{barrel_p2p_store, Store, {synced, Seq}}` with at least
-this number has come. Number 0 needs no waiting. `{barrel_p2p_store, Store, {failed, Reason}}` tells that what waits cannot be written now; it is kept and
-tried again until `{synced, Seq}` comes.
+A persistent store acknowledges writes: what was answered with a number is on the disk once `{barrel_p2p_store, Store, {synced, Seq}}` with at
+least this number has come. Number 0 needs no waiting. `{barrel_p2p_store, Store, {failed, Reason}}` tells that what waits cannot be written
+now; it is kept and tried again until `{synced, Seq}` comes.
 
 Keys and values travel in the external term format. Bytes that no `key/1` or `value/1` has made are malformed: `pull/1` names their
 keys, and the owner rejects them like anything else it does not want.

@@ -93,6 +93,8 @@ pub(crate) fn set(config: &mut Config, key: &str, value: u32) -> bool {
         "passive_size" => views.passive_size = count,
         // A limit: links tell sooner than that whether an answer can still come.
         "pending_timeout_ms" => views.request_timeout = views.request_timeout.min(span),
+        "replica_anti_entropy_ms" => config.replication.anti_entropy = span,
+        "tombstone_max_age_ms" => config.replication.tombstone_max_age = span,
         "prwl" => views.passive_walk = steps,
         "shuffle_length" => views.shuffle_length = count,
         "shuffle_period_ms" => views.shuffle_period = span,

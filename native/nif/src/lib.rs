@@ -3,7 +3,8 @@
 //!
 //! * `api`: the NIFs, one file per thing they act on
 //! * `mailbox`, `owner`, `host`: what native code tells Erlang processes, always from our own threads
-//! * `gossip`, `hlc`: membership and clock as Erlang knows them
+//! * `gossip`, `hlc`, `store`: membership, clock, stores and logs as Erlang knows them
+//! * `stores`: the stores of this VM
 //! * `payload`: frames between iovecs and bytes
 //! * `resource`: the handles that Erlang holds
 //! * `halt`: farewell to the peers when the VM exits
@@ -22,6 +23,8 @@ mod mailbox;
 mod owner;
 mod payload;
 mod resource;
+mod store;
+mod stores;
 
 fn on_load(_env: rustler::Env<'_>, _info: rustler::Term<'_>) -> bool {
     halt::install();

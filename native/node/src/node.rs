@@ -5,9 +5,10 @@ use crate::gossip::handle::{Gossip, StartError as GossipError};
 use crate::gossip::slot::{Slot, Switch};
 use crate::gossip::{self, Listener};
 use crate::identity::Identity;
+use crate::stores::Stores;
 use barrel_p2p_base::NodeName;
 use barrel_p2p_net::{Config, Endpoint, Host, StartError};
-use barrel_p2p_proto::{hlc, stack};
+use barrel_p2p_proto::stack;
 use barrel_p2p_store::{published, StoreError};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -61,15 +62,15 @@ impl Node {
         self.port
     }
 
-    /// Starts membership and broadcast. `listener` makes the one who hears of events, and has to know the handle for that.
+    /// Starts membership, broadcast and the exchange of stores. `listener` makes the one who hears of events, and has to know the handle for that.
     pub fn start_gossip(
         &self,
         config: stack::Config,
-        clock: Arc<hlc::Clock>,
+        stores: Arc<Stores>,
         listener: impl FnOnce(&Arc<Gossip>) -> Arc<dyn Listener>,
     ) -> Result<Arc<Gossip>, GossipError> {
         let name = self.name.clone().ok_or(GossipError::NoName)?;
-        gossip::start(&self.endpoint, &self.slot, name, config, clock, listener)
+        gossip::start(&self.endpoint, &self.slot, name, config, stores, listener)
     }
 
     /// Writes a file that is removed when the node ends, so that nobody dials a dead port.

@@ -2,9 +2,8 @@
 //! Membership and broadcast.
 
 use crate::gossip::{self, EventsProcess};
-use crate::hlc;
 use crate::resource::{EndpointRes, GossipRes};
-use crate::{atoms, encode, mailbox};
+use crate::{atoms, encode, mailbox, stores};
 use barrel_p2p_node::proto::stack::Config;
 use barrel_p2p_node::proto::MessageId;
 use barrel_p2p_node::{JoinFailure, NodeName, Refusal, Target};
@@ -33,7 +32,7 @@ fn gossip_start<'a>(
         }
     }
     let mut handle = None;
-    let started = endpoint.0.start_gossip(config, hlc::clock(), |gossip| {
+    let started = endpoint.0.start_gossip(config, stores::all(), |gossip| {
         let gossip = ResourceArc::new(GossipRes(gossip.clone()));
         handle = Some(gossip.clone());
         Arc::new(EventsProcess { gossip, process: events })

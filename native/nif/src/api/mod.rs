@@ -6,3 +6,5 @@ mod endpoint;
 mod gossip;
 mod hlc;
 mod identity;
+mod log;
+mod store;

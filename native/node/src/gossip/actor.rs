@@ -15,11 +15,12 @@ use super::lines::{dialable, Line, Lines, Sent, Way};
 use super::metrics::Metric;
 use super::published::{Member, Views};
 use crate::clock::Clock;
+use crate::stores::Stores;
 use barrel_p2p_base::{CloseCode, NodeName};
 use barrel_p2p_net::{Batch, Local, Peer, Reason};
-use barrel_p2p_proto::replication::NoStores;
+use barrel_p2p_proto::replication::Shelf;
 use barrel_p2p_proto::stack::{Config, Stack};
-use barrel_p2p_proto::{hlc, Contact, Event, Input, Machine, Message, Output, Outputs, Why};
+use barrel_p2p_proto::{Contact, Event, Input, Machine, Message, Output, Outputs, Why};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,6 +42,9 @@ const SNAPSHOT_GAP_PER_MEMBER: Duration = Duration::from_micros(10);
 pub(crate) struct Actor {
     clock: Clock,
     stack: Stack,
+    stores: Arc<Stores>,
+    /// What this gossip is called where hosts tell of their stores.
+    ear: u64,
     inbox: Inbox,
     gossip: Arc<Gossip>,
     listener: Arc<dyn Listener>,
@@ -64,7 +68,7 @@ pub(crate) struct Actor {
 pub(crate) struct Parts {
     pub(crate) name: NodeName,
     pub(crate) config: Config,
-    pub(crate) clock: Arc<hlc::Clock>,
+    pub(crate) stores: Arc<Stores>,
     pub(crate) gossip: Arc<Gossip>,
     pub(crate) listener: Arc<dyn Listener>,
     pub(crate) inbox: Inbox,
@@ -73,17 +77,20 @@ pub(crate) struct Parts {
 
 impl Actor {
     pub(crate) fn new(parts: Parts, local: Local) -> Self {
-        let Parts { name, config, clock: stamps, gossip, listener, inbox, links } = parts;
+        let Parts { name, config, stores, gossip, listener, inbox, links } = parts;
         let (clock, now) = (Clock::start(), Instant::now());
         let addresses = local.addresses().into_boxed_slice();
         let incarnation = local.incarnation();
         let me = Contact { name, incarnation, addresses: addresses.clone(), key: local.public_key() };
+        let (me, stamps) = (Arc::new(me), stores.clock().clone());
         // The incarnation has 64 random bits of its own.
-        let stack = Stack::new(config, Arc::new(me), stamps, Arc::new(NoStores), incarnation.random, clock.now());
+        let stack = Stack::new(config, me, stamps, stores.clone(), incarnation.random, clock.now());
         let events = Events::new(gossip.acks.clone());
         let mut actor = Self {
             clock,
             stack,
+            stores,
+            ear: 0,
             inbox,
             gossip,
             listener,
@@ -106,7 +113,8 @@ impl Actor {
 
     pub(crate) async fn run(mut self) {
         self.is_running = true;
-        let gossip = self.gossip.clone();
+        let (gossip, stores) = (self.gossip.clone(), self.stores.clone());
+        self.take_stores();
         let mut occurrences = Vec::with_capacity(TURN);
         loop {
             let (wake, host_waits) = self.wake();
@@ -116,6 +124,7 @@ impl Actor {
                 () = gossip.stop.notified() => return,
                 _ = self.inbox.occurrences.recv_many(&mut occurrences, TURN) => {}
                 Some(command) = self.inbox.commands.recv(), if !host_waits => self.command(command),
+                () = stores.bell.rung(), if !host_waits => {}
                 () = gossip.acks.changed() => {}
                 () = tokio::time::sleep_until(wake) => {}
             }
@@ -127,6 +136,7 @@ impl Actor {
                 if let Ok(command) = self.inbox.commands.try_recv() {
                     self.command(command);
                 }
+                self.look_at_stores();
             }
             self.due();
             self.tell();
@@ -184,7 +194,7 @@ impl Actor {
                 Output::Hold(contact) => self.lines.hold(&contact),
                 Output::Release(name) => self.lines.release(&name),
                 Output::Send { to, message } => self.send(&to, &message),
-                Output::Staged(_) => {}
+                Output::Staged(name) => self.stores.staged(&name),
             }
         }
         self.outputs = outputs;
@@ -226,6 +236,36 @@ impl Actor {
             Command::Join(request) => self.join(request),
             Command::Leave => self.feed(Input::Leave),
             Command::Unblock => self.feed(Input::Unblock),
+        }
+    }
+
+    /// From now on hosts tell of their stores; those that are open are news to the stack.
+    fn take_stores(&mut self) {
+        self.ear = self.stores.bell.listen();
+        for name in self.stores.names() {
+            self.feed(Input::Opened(name));
+        }
+    }
+
+    /// Passes on what hosts have done to stores.
+    fn look_at_stores(&mut self) {
+        let has_audience = self.stack.overlay().neighbours().next().is_some();
+        if self.stores.bell.set_audience(has_audience) {
+            // Nothing was told while nobody could hear it.
+            for name in self.stores.names() {
+                self.feed(Input::Wrote(name));
+            }
+        }
+        for (name, notes) in self.stores.bell.take() {
+            if notes.opened {
+                self.feed(Input::Opened(name.clone()));
+            }
+            if notes.wrote {
+                self.feed(Input::Wrote(name.clone()));
+            }
+            if notes.drained {
+                self.feed(Input::Drained(name));
+            }
         }
     }
 
@@ -398,6 +438,7 @@ impl Drop for Actor {
         if !self.is_running {
             return;
         }
+        self.stores.bell.leave(self.ear);
         self.lines.close_all();
         self.joins.stop();
         // From here on another gossip may start on this node.

@@ -2,11 +2,13 @@
 //! What the host holds of a running gossip. Every call answers at once, from any thread.
 
 use super::events::Acks;
+use super::gauges;
 use super::inbox::{Command, Commands, Load, NotTaken};
 use super::joins::{JoinFailure, JoinRequest, Target};
 use super::metrics::{Metric, Metrics};
 use super::published::{Member, Published, Views};
 use super::recent::Recent;
+use crate::stores::Stores;
 use barrel_p2p_base::limits::MAX_PAYLOAD_BYTES;
 use barrel_p2p_base::NodeName;
 use barrel_p2p_proto::{MemberState, MessageId};
@@ -79,6 +81,7 @@ impl From<NotTaken> for JoinFailure {
 #[derive(Debug)]
 pub struct Gossip {
     commands: Commands,
+    stores: Arc<Stores>,
     pub(crate) acks: Arc<Acks>,
     pub(crate) metrics: Metrics,
     pub(crate) published: Published,
@@ -88,9 +91,10 @@ pub struct Gossip {
 }
 
 impl Gossip {
-    pub(crate) fn new(commands: Commands) -> Self {
+    pub(crate) fn new(commands: Commands, stores: Arc<Stores>) -> Self {
         Self {
             commands,
+            stores,
             acks: Arc::default(),
             metrics: Metrics::default(),
             published: Published::default(),
@@ -193,6 +197,7 @@ impl Gossip {
     /// All counters and gauges.
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
         self.metrics.set(Metric::InboxCommands, self.commands.len() as u64);
+        gauges::set_stores(&self.stores.totals(), &self.metrics);
         self.metrics.read().collect()
     }
 }

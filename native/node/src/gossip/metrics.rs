@@ -80,6 +80,38 @@ metrics! {
     PendingIHaves = "barrel_p2p.plumtree.pending_ihaves",
     PruneReceived = "barrel_p2p.plumtree.prune.received",
     PruneSent = "barrel_p2p.plumtree.prune.sent",
+    /// Bytes of all entries of all stores.
+    StoreBytes = "barrel_p2p.store.bytes",
+    /// Tombstones forgotten.
+    StoreCollected = "barrel_p2p.store.collected",
+    StoreDeltasReceived = "barrel_p2p.store.deltas.received",
+    StoreDeltasSent = "barrel_p2p.store.deltas.sent",
+    /// Entries of peers for which there was no room; they come again.
+    StoreDropped = "barrel_p2p.store.dropped",
+    /// Keys that have a value.
+    StoreEntries = "barrel_p2p.store.entries",
+    /// Entries of peers that an owner took.
+    StoreMerged = "barrel_p2p.store.merged",
+    /// Stores that are open.
+    Stores = "barrel_p2p.store.open",
+    /// Comparisons with a peer, each of one store.
+    Reconciles = "barrel_p2p.store.reconcile.begun",
+    ReconcilesAnswered = "barrel_p2p.store.reconcile.answered",
+    ReconcilesFinished = "barrel_p2p.store.reconcile.finished",
+    ReconcilesGivenUp = "barrel_p2p.store.reconcile.given_up",
+    /// Entries of peers whose stamps are too far ahead.
+    StoreRefusedStamps = "barrel_p2p.store.refused_stamps",
+    /// Entries of peers that an owner did not want.
+    StoreRejected = "barrel_p2p.store.rejected",
+    /// Stores whose owner has entries of peers to judge.
+    StoreStaged = "barrel_p2p.store.staged",
+    /// Entries of peers that were news.
+    StoreTaken = "barrel_p2p.store.taken",
+    StoreTombstones = "barrel_p2p.store.tombstones",
+    /// Messages about stores that broke the rules.
+    StoreViolations = "barrel_p2p.store.violations",
+    /// Puts and removes.
+    StoreWrites = "barrel_p2p.store.writes",
 }
 
 /// All of them.

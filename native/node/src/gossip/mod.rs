@@ -44,10 +44,11 @@ pub use handle::{Gossip, Refusal, StartError};
 pub use joins::{JoinFailure, Target};
 pub use published::{Member, Views};
 
+use crate::stores::Stores;
 use actor::{Actor, Parts};
 use barrel_p2p_base::NodeName;
 use barrel_p2p_net::Endpoint;
-use barrel_p2p_proto::{hlc, stack};
+use barrel_p2p_proto::stack;
 use slot::Slot;
 use std::sync::Arc;
 
@@ -57,16 +58,16 @@ pub(crate) fn start(
     slot: &Slot,
     name: NodeName,
     config: stack::Config,
-    clock: Arc<hlc::Clock>,
+    stores: Arc<Stores>,
     listener: impl FnOnce(&Arc<Gossip>) -> Arc<dyn Listener>,
 ) -> Result<Arc<Gossip>, StartError> {
     let (commands, links, inbox) = inbox::inbox();
-    let gossip = Arc::new(Gossip::new(commands));
+    let gossip = Arc::new(Gossip::new(commands, stores.clone()));
     if !slot.take(&gossip, &links) {
         return Err(StartError::AlreadyStarted);
     }
     let listener = listener(&gossip);
-    let parts = Parts { name, config, clock, gossip: gossip.clone(), listener, inbox, links };
+    let parts = Parts { name, config, stores, gossip: gossip.clone(), listener, inbox, links };
     let started = endpoint.spawn(move |local| Actor::new(parts, local).run());
     started.map(|()| gossip).map_err(|_| StartError::NotStarted)
 }

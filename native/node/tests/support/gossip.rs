@@ -5,6 +5,7 @@ use super::{wait_until, TestNode, DEADLINE};
 use barrel_p2p_node::proto::hlc::{Clock, DEFAULT_MAX_SKEW_MS};
 use barrel_p2p_node::proto::stack::Config;
 use barrel_p2p_node::proto::Event;
+use barrel_p2p_node::stores::Stores;
 use barrel_p2p_node::{Gossip, JoinFailure, Listener, Node, NodeName, Target};
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -97,8 +98,8 @@ type Started = (Arc<Gossip>, Receiver<Event>, Receiver<()>);
 pub fn gossip_on(node: &Node) -> Result<Started, barrel_p2p_node::gossip::StartError> {
     let (sender, events) = channel();
     let (end, stopped) = channel();
-    let clock = Arc::new(Clock::new(DEFAULT_MAX_SKEW_MS));
-    let gossip = node.start_gossip(Config::default(), clock, |gossip| {
+    let stores = Arc::new(Stores::new(Arc::new(Clock::new(DEFAULT_MAX_SKEW_MS))));
+    let gossip = node.start_gossip(Config::default(), stores, |gossip| {
         Arc::new(Ear { gossip: gossip.clone(), events: Mutex::new(sender), stopped: Mutex::new(end) })
     })?;
     Ok((gossip, events, stopped))
