@@ -98,6 +98,9 @@ keys() ->
        doc => "Directory of the files of maps with `persist`; nodes must not share it."},
      #{key => replica_anti_entropy_ms, type => period, default => 30000, read => start,
        doc => "How often a node compares its stores with those of some neighbour, a quarter more or less; 0 leaves it to new links."},
+     #{key => tombstone_max_age_ms, type => milliseconds, default => 86400000, read => start,
+       doc => "How long stores remember at most that something was removed while some member cannot be reached; whoever returns later may bring it "
+              "back."},
      #{key => router_max_in_flight, type => count, default => 256, read => start,
        doc => "How many questions for a service that is not known yet a node deals with at a time; further ones are answered with `overloaded` "
               "and counted."},
