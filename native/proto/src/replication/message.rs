@@ -164,7 +164,9 @@ impl Question {
                 let count = read_count(reader, MAX_WANTED)?;
                 Self::Fetch((0..count).map(|_| Ok((Prefix::read(reader)?, reader.u64()?))).collect::<Result<_, _>>()?)
             }
-            LOAD => Self::Load(Prefix::read(reader)?, if read_flag(reader)? { Some(read_cursor(reader)?) } else { None }),
+            LOAD => {
+                Self::Load(Prefix::read(reader)?, if read_flag(reader)? { Some(read_cursor(reader)?) } else { None })
+            }
             _ => return Err(DecodeError::BadValue { offset }),
         })
     }

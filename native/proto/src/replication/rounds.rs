@@ -117,6 +117,12 @@ impl Replication {
     pub fn compares(&self, store: &StoreName) -> Option<&NodeName> {
         Some(&self.replicas.get(store)?.session.as_ref()?.peer.name)
     }
+
+    /// Peers that wait for a comparison of this store (count).
+    #[cfg(test)]
+    pub(super) fn waiting(&self, store: &StoreName) -> usize {
+        self.replicas.get(store).map_or(0, super::replica::Replica::waiting)
+    }
 }
 
 /// Time between two looks at the tombstones; a look costs nothing where none is old enough.

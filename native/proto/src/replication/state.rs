@@ -42,14 +42,7 @@ pub struct Replication {
 
 impl Replication {
     /// Of the stores that are open, and of those that will be.
-    pub fn new(
-        config: Config,
-        me: NodeName,
-        clock: Arc<Clock>,
-        shelf: Arc<dyn Shelf>,
-        seed: u64,
-        now: Now,
-    ) -> Self {
+    pub fn new(config: Config, me: NodeName, clock: Arc<Clock>, shelf: Arc<dyn Shelf>, seed: u64, now: Now) -> Self {
         let names = shelf.names();
         let mut replication = Self {
             config,
@@ -241,7 +234,8 @@ impl Replication {
             let has_room = !replica.is_undrained;
             let Some(session) = &mut replica.session else { break };
             let mut step = Step::Wait;
-            let is_open = self.shelf.visit(store, &mut |store: &mut Store| step = session.step(now.mono, store, has_room));
+            let is_open =
+                self.shelf.visit(store, &mut |store: &mut Store| step = session.step(now.mono, store, has_room));
             match step {
                 Step::Wait if is_open => break,
                 Step::Wait => replica.session = None,
@@ -317,7 +311,10 @@ impl Replication {
 
 impl fmt::Debug for Replication {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Replication").field("replicas", &self.replicas).field("stats", &self.stats).finish_non_exhaustive()
+        f.debug_struct("Replication")
+            .field("replicas", &self.replicas)
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
     }
 }
 

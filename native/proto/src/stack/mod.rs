@@ -200,7 +200,9 @@ impl Stack {
         if !self.blocked.is_empty() {
             let blocked = &self.blocked;
             out.retain(|output| {
-                let Output::Send { to, message: Message::Directory(_) | Message::Store(_) } = output else { return true };
+                let Output::Send { to, message: Message::Directory(_) | Message::Store(_) } = output else {
+                    return true;
+                };
                 !blocked.contains(&to.name)
             });
         }
@@ -258,8 +260,7 @@ impl Machine for Stack {
     }
 
     fn next_timeout(&self) -> Option<Time> {
-        let timeouts =
-            [self.overlay.next_timeout(), self.directory.next_timeout(), self.replication.next_timeout()];
+        let timeouts = [self.overlay.next_timeout(), self.directory.next_timeout(), self.replication.next_timeout()];
         timeouts.into_iter().flatten().min()
     }
 }
