@@ -5,6 +5,9 @@
 //! changes these on one path only; a path has at most as many forks as a position has groups of four bits, whatever the
 //! keys; the sums depend on the entries alone, not on how they came. Leaves to others: which of two entries wins.
 
+use std::cmp::Ordering;
+use std::ops::Range;
+
 use super::entry::Entry;
 use super::prefix::{nibble, Prefix, FANOUT};
 
@@ -158,11 +161,7 @@ impl Trie {
         loop {
             match tree {
                 Tree::Fork(branches) => tree = &branches[nibble(position, level)].tree,
-                Tree::Leaf(slots) => {
-                    let first = slots.partition_point(|slot| slot.position < position);
-                    let count = slots[first..].iter().take_while(|slot| slot.position == position).count();
-                    return &slots[first..first + count];
-                }
+                Tree::Leaf(slots) => return &slots[all_at(slots, level, position)],
             }
             level += 1;
         }
@@ -281,9 +280,7 @@ impl Tree {
                 Some(slot)
             }
             Self::Leaf(slots) => {
-                let first = slots.partition_point(|slot| slot.position < position);
-                let same = slots[first..].iter().take_while(|slot| slot.position == position);
-                let index = first + same.map(|slot| slot.fingerprint).position(|other| other == fingerprint)?;
+                let index = all_at(slots, level, position).find(|index| slots[*index].fingerprint == fingerprint)?;
                 let slot = slots.remove(index);
                 if slots.len() + 4 * LEAF_STEP < slots.capacity() {
                     slots.shrink_to(slots.len() + LEAF_STEP);
@@ -325,19 +322,33 @@ fn search(slots: &[Slot], level: u8, place: (u64, &[u8])) -> Result<usize, usize
     if slots.len() > LEAF_LIMIT {
         return slots.binary_search_by(|slot| slot.place().cmp(&place));
     }
-    // Positions are spread evenly, so the first guess is one or two off; that is one cache miss, a bisection takes four.
+    // Positions are spread evenly, so the first guess is one or two off: its neighbours are in the cache by then, while
+    // each step of a bisection would be a miss.
     let share = place.0.checked_shl(4 * u32::from(level)).unwrap_or(0);
     let mut index = ((u128::from(share) * slots.len() as u128) >> 64) as usize;
-    while index > 0 && slots[index - 1].place() >= place {
-        index -= 1;
+    while let Some(slot) = slots.get(index) {
+        match slot.place().cmp(&place) {
+            Ordering::Less => index += 1,
+            Ordering::Equal => return Ok(index),
+            Ordering::Greater => break,
+        }
     }
-    while index < slots.len() && slots[index].place() < place {
-        index += 1;
+    while index > 0 {
+        match slots[index - 1].place().cmp(&place) {
+            Ordering::Less => break,
+            Ordering::Equal => return Ok(index - 1),
+            Ordering::Greater => index -= 1,
+        }
     }
-    match slots.get(index) {
-        Some(slot) if slot.place() == place => Ok(index),
-        _ => Err(index),
-    }
+    Err(index)
+}
+
+/// The slots of a leaf in one position.
+fn all_at(slots: &[Slot], level: u8, position: u64) -> Range<usize> {
+    // No place in this position is smaller.
+    let first = search(slots, level, (position, &[])).unwrap_or_else(|index| index);
+    let count = slots[first..].iter().take_while(|slot| slot.position == position).count();
+    first..first + count
 }
 
 #[cfg(test)]
