@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 -module(barrel_p2p).
 -moduledoc """
-The front door: membership of a cluster, and what an operator asks a running node.
+The front door: membership of a cluster, named services, replicated maps, and what an operator asks a running node.
 
 A node is member of a cluster as soon as another one has let it in. It keeps a few neighbours, the active view, to gossip with; that view is
 neither the cluster (`members/0`) nor the nodes with an open dist channel (`nodes/0`): a message to any member opens a channel by itself.
@@ -16,6 +16,8 @@ On a node without distribution the functions work as for a cluster of one.
 -export([subscribe_services/0, subscribe_services/1, unsubscribe_services/1]).
 -export([register_name/2, unregister_name/1, whereis_name/1, send/2]).
 -export([global_register/1, get_proxy/1, start_service_holder/1, stop_service_holder/1]).
+-export([new_map/1, new_map/2, delete_map/1, map_put/3, map_remove/2, map_get/2, map_keys/1, map_to_list/1]).
+-export([subscribe_map/1, subscribe_map/2, unsubscribe_map/1, unsubscribe_map/2]).
 -export([info/0, last_error/1]).
 -include("barrel_p2p.hrl").
 
@@ -187,6 +189,63 @@ start_service_holder(Name) ->
 -spec stop_service_holder(pid()) -> ok.
 stop_service_holder(Pid) ->
     barrel_p2p_service_holder:stop(Pid).
+
+%% Replicated maps, see barrel_p2p_map.
+
+-spec new_map(Name :: atom()) -> {ok, pid()} | {error, term()}.
+new_map(Name) ->
+    barrel_p2p_map:new(Name).
+
+%% Opens a map on this node; the other nodes that should have it open it too. Idempotent: one that is open stays as it is. Options: `validator`, a
+%% fun or {Module, Function} that answers true for good values; `tombstone_ttl_ms`, how long a removed key is remembered at least; `persist`;
+%% `prune_on_peer_down`, whether values of nodes that are gone are hidden; `scan_ms`, how often those are looked for.
+-spec new_map(Name :: atom(), barrel_p2p_map:opts()) -> {ok, pid()} | {error, term()}.
+new_map(Name, Options) ->
+    barrel_p2p_map:new(Name, Options).
+
+%% Ends the map on this node and deletes its files; other nodes keep theirs.
+-spec delete_map(Name :: atom()) -> ok | {error, term()}.
+delete_map(Name) ->
+    barrel_p2p_map:delete_map(Name).
+
+%% In a persistent map, ok means that the write is on the disk; the reason of the disk means that nobody knows yet.
+-spec map_put(Name :: atom(), Key :: term(), Value :: term()) -> ok | {error, invalid_value} | barrel_p2p_map:refusal().
+map_put(Name, Key, Value) ->
+    barrel_p2p_map:put(Name, Key, Value).
+
+-spec map_remove(Name :: atom(), Key :: term()) -> ok | barrel_p2p_map:refusal().
+map_remove(Name, Key) ->
+    barrel_p2p_map:remove(Name, Key).
+
+%% Reads run in the caller; a map that is not open is empty.
+-spec map_get(Name :: atom(), Key :: term()) -> {ok, Value :: term()} | not_found.
+map_get(Name, Key) ->
+    barrel_p2p_map:get(Name, Key).
+
+-spec map_keys(Name :: atom()) -> [term()].
+map_keys(Name) ->
+    barrel_p2p_map:keys(Name).
+
+-spec map_to_list(Name :: atom()) -> [{Key :: term(), Value :: term()}].
+map_to_list(Name) ->
+    barrel_p2p_map:to_list(Name).
+
+-spec subscribe_map(Name :: atom()) -> ok | {error, no_such_map}.
+subscribe_map(Name) ->
+    barrel_p2p_map:subscribe(Name).
+
+%% Pid gets {barrel_p2p_map, Name, {put, Key, Value} | {remove, Key}} for every local write, and for changes of others that a reader can see.
+-spec subscribe_map(Name :: atom(), pid()) -> ok | {error, no_such_map}.
+subscribe_map(Name, Pid) ->
+    barrel_p2p_map:subscribe(Name, Pid).
+
+-spec unsubscribe_map(Name :: atom()) -> ok | {error, no_such_map}.
+unsubscribe_map(Name) ->
+    barrel_p2p_map:unsubscribe(Name).
+
+-spec unsubscribe_map(Name :: atom(), pid()) -> ok | {error, no_such_map}.
+unsubscribe_map(Name, Pid) ->
+    barrel_p2p_map:unsubscribe(Name, Pid).
 
 %% What this node is and whom it is linked to; a link also tells rtt_us, up_for_ms and byte counts. Fingerprints are lower-case hexadecimal.
 %% `undefined` stands for what is not there: the port without distribution, fingerprint and mode when the identity cannot be opened.

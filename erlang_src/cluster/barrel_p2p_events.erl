@@ -9,7 +9,7 @@ everyone in the table anew. Leaves to others: what the messages look like.
 """.
 
 -behaviour(gen_server).
--export([new_table/0, start_link/0, subscribe/2, unsubscribe/2, publish/2]).
+-export([new_table/0, start_link/0, subscribe/2, unsubscribe/2, forget/1, publish/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([topic/0]).
 
@@ -38,6 +38,11 @@ subscribe(Topic, Pid) when is_pid(Pid) ->
 unsubscribe(Topic, Pid) when is_pid(Pid) ->
     gen_server:call(?MODULE, {unsubscribe, Topic, Pid}).
 
+%% Nobody is subscribed to the topic any more.
+-spec forget(topic()) -> ok.
+forget(Topic) ->
+    gen_server:call(?MODULE, {forget, Topic}).
+
 %% Nobody hears anything while the application does not run.
 -spec publish(topic(), Message :: term()) -> ok.
 publish(Topic, Message) ->
@@ -52,13 +57,16 @@ init([]) ->
     Pids = lists:usort([Pid || {_, Pid} <- ets:tab2list(?MODULE)]),
     {ok, maps:from_list([{Pid, monitor(process, Pid)} || Pid <- Pids])}.
 
--spec handle_call({subscribe | unsubscribe, topic(), pid()}, gen_server:from(), monitors()) -> {reply, ok, monitors()}.
+-spec handle_call({subscribe | unsubscribe, topic(), pid()} | {forget, topic()}, gen_server:from(), monitors()) -> {reply, ok, monitors()}.
 handle_call({subscribe, Topic, Pid}, _From, Monitors) ->
     true = ets:insert(?MODULE, {Topic, Pid}),
     {reply, ok, watched(Pid, Monitors)};
 handle_call({unsubscribe, Topic, Pid}, _From, Monitors) ->
     true = ets:delete_object(?MODULE, {Topic, Pid}),
-    {reply, ok, released(Pid, Monitors)}.
+    {reply, ok, released(Pid, Monitors)};
+handle_call({forget, Topic}, _From, Monitors) ->
+    Gone = ets:take(?MODULE, Topic),
+    {reply, ok, lists:foldl(fun({_, Pid}, Rest) -> released(Pid, Rest) end, Monitors, Gone)}.
 
 -spec handle_cast(term(), monitors()) -> {noreply, monitors()}.
 handle_cast(_Message, Monitors) ->
