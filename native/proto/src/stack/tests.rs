@@ -1,23 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A few whole nodes on a network without loss: enough to see the parts work together. Faults are the simulator's.
 
+mod stores;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::RwLock;
 
 use barrel_p2p_base::{Incarnation, PublicKey};
 
 use super::*;
 use crate::hlc::DEFAULT_MAX_SKEW_MS;
 use crate::machine::Why;
-use crate::replication::NoStores;
+use crate::store::{self, Store, StoreName};
 
 const WALL_MS: u64 = 1_700_000_000_000;
 const LATENCY: Duration = Duration::from_millis(5);
 /// From a death to the moment when links notice.
 const LINK_LOSS: Duration = Duration::from_millis(4500);
 
+/// A host with one store.
+#[derive(Debug)]
+struct OneStore(RwLock<Store>);
+
+impl Shelf for OneStore {
+    fn visit(&self, name: &StoreName, act: &mut dyn FnMut(&mut Store)) -> bool {
+        let is_it = *name == store_name();
+        if is_it {
+            act(&mut self.0.write().unwrap());
+        }
+        is_it
+    }
+
+    fn names(&self) -> Vec<StoreName> {
+        vec![store_name()]
+    }
+}
+
+fn store_name() -> StoreName {
+    StoreName::parse(b"store").unwrap()
+}
+
 struct Network {
     nodes: Vec<Option<Stack>>,
     contacts: Vec<Arc<Contact>>,
+    shelves: Vec<Arc<OneStore>>,
     indices: BTreeMap<NodeName, usize>,
     time: Time,
     /// What is on its way: to whom, and what happens there.
@@ -27,14 +53,19 @@ struct Network {
     events: Vec<(usize, Event)>,
     /// Who is in the other half of a partition.
     away: BTreeSet<usize>,
+    /// Who has closed the link to whom.
+    closed: Vec<(usize, usize)>,
 }
 
 impl Network {
     fn new(count: usize) -> Self {
         let contacts: Vec<_> = (0..count).map(|index| contact(index, 1)).collect();
         let indices = contacts.iter().enumerate().map(|(index, contact)| (contact.name.clone(), index)).collect();
+        let shelf = || Arc::new(OneStore(RwLock::new(Store::new(store::Config::default()))));
         let mut network = Self {
             nodes: (0..count).map(|_| None).collect(),
+            shelves: (0..count).map(|_| shelf()).collect(),
+            closed: Vec::new(),
             contacts,
             indices,
             time: Time::ZERO,
@@ -66,7 +97,8 @@ impl Network {
         let clock = Arc::new(Clock::new(DEFAULT_MAX_SKEW_MS));
         let seed = index as u64 + 1000 * life;
         let me = Arc::clone(&self.contacts[index]);
-        let stack = Stack::new(Config::default(), me, clock, Arc::new(NoStores), seed, self.now());
+        let shelf = Arc::clone(&self.shelves[index]) as Arc<dyn Shelf>;
+        let stack = Stack::new(Config::default(), me, clock, shelf, seed, self.now());
         self.timers.extend(stack.next_timeout().map(|at| (at, index)));
         self.nodes[index] = Some(stack);
     }
@@ -124,7 +156,16 @@ impl Network {
             match output {
                 Output::Event(event) => self.events.push((index, event)),
                 Output::Send { to, message } => self.send(index, &to, message),
-                Output::Close { .. } | Output::Hold(_) | Output::Release(_) | Output::Staged(_) => {}
+                Output::Close { name, .. } => self.closed.push((index, self.indices[&name])),
+                Output::Staged(name) => {
+                    let shelf = Arc::clone(&self.shelves[index]);
+                    let mut store = shelf.0.write().unwrap();
+                    while !store.pull(100, 10_000).is_empty() {
+                        store.commit(&[[]; 0]);
+                    }
+                    self.fly(Duration::ZERO, index, Input::Drained(name));
+                }
+                Output::Hold(_) | Output::Release(_) => {}
             }
         }
     }
