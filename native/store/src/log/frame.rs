@@ -97,7 +97,7 @@ impl Seed {
         }
     }
 
-    fn write_versioned_file_header(self, buffer: &mut Vec<u8>, version: u16) {
+    pub(super) fn write_versioned_file_header(self, buffer: &mut Vec<u8>, version: u16) {
         let start = buffer.len();
         buffer.extend_from_slice(MAGIC);
         buffer.extend_from_slice(&version.to_le_bytes());

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A log of records, and snapshots that stand for it.
 //!
-//! A record is any bytes; it says something that stays true when it is said again ("key K has value V since T"),
-//! because after a failed disk one may be read twice. [`Log::append`] takes a record into memory and returns; one
-//! thread writes all that waits, syncs once for all of it, and says so ([`Event::Synced`]). When the segments have
-//! outgrown the last snapshot the owner is asked for a new one, which is pulled and written in the background.
+//! A record is any bytes. What it says must stay true when it is said again, also after what is newer ("key K has value
+//! V since T"): a snapshot may know more than the segments before it, and a failed disk makes records come twice.
+//! [`Log::append`] takes a record into memory and returns; one thread writes all that waits, syncs once for all of it,
+//! and says so ([`Event::Synced`]). When the segments have outgrown the last snapshot the owner is asked for a new one,
+//! which is pulled and written in the background.
 //!
 //! Keeps:
 //! * A record that was reported as synced is handed out by every later [`Log::open`] until a snapshot was made from a
 //!   source that knows it: after a kill, after a power loss, after any failure of the disk.
-//! * Records come back in the order of appending. One that nobody was told to be durable may be missing at the end.
+//! * Records come back in the order of appending, some perhaps twice. Those that nobody was told to be durable may be
+//!   missing.
 //! * Bytes that have gone bad cost the records that they hit and no other. The file is set aside as `*.damaged`.
 //! * While the disk refuses, what was taken is kept and tried again, in a new file; memory stays bounded.
 //! * Nothing on the way of an append grows with the log.

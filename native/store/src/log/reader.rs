@@ -12,7 +12,8 @@ use super::frame::{checksum, FileHeader, Header, Seed, FILE_HEADER_BYTES, HEADER
 use super::name::{FileName, Kind};
 use crate::disk::DiskFile;
 
-const CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes that are read at once, unless a record is larger.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// What a file was found to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(super) struct Condition {
 /// Reads a whole file and hands out its records.
 pub(super) fn read(file: &mut dyn DiskFile, name: FileName, each: &mut dyn FnMut(Bytes)) -> io::Result<Condition> {
     let seed = Seed::new(name);
-    let mut reader = Reader { file, buffer: Vec::new(), at: 0, offset: 0 };
+    let mut reader = Reader::new(file);
     let mut condition = Condition::default();
     let header = reader.peek(FILE_HEADER_BYTES)?.first_chunk().map(|bytes| seed.read_file_header(bytes));
     match header {
@@ -82,18 +83,30 @@ pub(super) fn read(file: &mut dyn DiskFile, name: FileName, each: &mut dyn FnMut
 
 struct Reader<'a> {
     file: &'a mut dyn DiskFile,
-    /// What was read; what was not skipped of it begins at `at`.
     buffer: Vec<u8>,
+    /// What was read and not skipped yet is `buffer[at..end]`.
     at: usize,
+    end: usize,
     /// Where `at` is in the file.
     offset: u64,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(file: &'a mut dyn DiskFile) -> Self {
+        Self { file, buffer: vec![0; CHUNK_BYTES], at: 0, end: 0, offset: 0 }
+    }
+
     /// What comes next: so many bytes at least, unless the file ends before.
     fn peek(&mut self, bytes: usize) -> io::Result<&[u8]> {
-        while self.buffer.len() - self.at < bytes && self.fill()? {}
-        Ok(&self.buffer[self.at..])
+        if self.end - self.at < bytes {
+            self.buffer.copy_within(self.at..self.end, 0);
+            (self.at, self.end) = (0, self.end - self.at);
+            if self.buffer.len() < bytes {
+                self.buffer.resize(bytes, 0);
+            }
+            while self.end < bytes && self.fill()? {}
+        }
+        Ok(&self.buffer[self.at..self.end])
     }
 
     /// Leaves bytes behind that were peeked at.
@@ -105,7 +118,8 @@ impl Reader<'_> {
     /// Leaves everything behind, and says how large the file is.
     fn skip_all(&mut self) -> io::Result<u64> {
         loop {
-            self.skip(self.buffer.len() - self.at);
+            self.skip(self.end - self.at);
+            (self.at, self.end) = (0, 0);
             if !self.fill()? {
                 return Ok(self.offset);
             }
@@ -113,17 +127,15 @@ impl Reader<'_> {
     }
 
     fn fill(&mut self) -> io::Result<bool> {
-        self.buffer.drain(..self.at);
-        self.at = 0;
-        let filled = self.buffer.len();
-        self.buffer.resize(filled + CHUNK_BYTES, 0);
-        let read = loop {
-            match self.file.read(&mut self.buffer[filled..]) {
+        loop {
+            match self.file.read(&mut self.buffer[self.end..]) {
+                Ok(bytes) => {
+                    self.end += bytes;
+                    return Ok(bytes > 0);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other,
+                Err(error) => return Err(error),
             }
-        };
-        self.buffer.truncate(filled + *read.as_ref().unwrap_or(&0));
-        read.map(|bytes| bytes > 0)
+        }
     }
 }
