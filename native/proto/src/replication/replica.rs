@@ -82,6 +82,11 @@ impl Replica {
         waiting.contact = Arc::clone(peer);
     }
 
+    /// It is compared with this peer already.
+    pub(super) fn unwant(&mut self, peer: &NodeName) {
+        self.due.remove(peer);
+    }
+
     /// A peer says that it has more. It is not believed twice within a second.
     pub(super) fn hint(&mut self, peer: &Arc<Contact>, now: Time) {
         let at = self.hinted.map_or(now, |hinted| now.max(hinted + HINT_SPACING));

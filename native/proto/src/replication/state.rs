@@ -10,7 +10,7 @@ use barrel_p2p_base::{CloseCode, NodeName, Random, Time};
 use bytes::Bytes;
 
 use super::answers;
-use super::message::{Answer, Body, Message};
+use super::message::{Answer, Body, Message, Question};
 use super::replica::{Replica, SEEKS};
 use super::session::{Outcome, Session, Step};
 use super::{Config, Shelf, Stats};
@@ -107,11 +107,15 @@ impl Replication {
         let mut begun = Vec::new();
         for (name, replica) in &mut self.replicas {
             replica.set_present(&contact.name);
-            // One of the two begins; a store that was never compared does not wait for the other one.
-            if self.me < contact.name || replica.is_fresh {
+            // One of the two begins; a store that was never compared does not rely on the other one.
+            if self.me < contact.name {
                 replica.want(contact, now.mono);
-                begun.push(name.clone());
+            } else if replica.is_fresh {
+                replica.want(contact, now.mono + TURN_PATIENCE);
+            } else {
+                continue;
             }
+            begun.push(name.clone());
         }
         begun.iter().for_each(|name| self.arm(name));
     }
@@ -160,8 +164,13 @@ impl Replication {
                 self.stats.answered += 1;
                 if let Some(replica) = self.replicas.get_mut(&store) {
                     replica.set_present(&from.name);
+                    if matches!(question, Question::Compare(_)) {
+                        // Its comparison serves both.
+                        replica.unwant(&from.name);
+                    }
                 }
                 send(from, &store, Body::Answer { ticket, answer }, out);
+                self.arm(&store);
             }
             Body::Answer { ticket, answer } => self.on_answer(now, from, &store, ticket, answer, out),
             Body::Offer(entries) => {
@@ -322,6 +331,9 @@ pub(super) fn send(to: &Arc<Contact>, store: &StoreName, body: Body, out: &mut O
     let message = message::Message::Store(Message { store: store.clone(), body });
     out.push(Output::Send { to: Arc::clone(to), message });
 }
+
+/// How long a store that was never compared waits for a new neighbour whose turn it is to begin.
+const TURN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// When what a comparison brought is spread: late enough that much of it goes together, at different times on different
 /// nodes.
