@@ -22,5 +22,6 @@ init([]) ->
     ok = barrel_p2p_map_table:new_index(),
     Children = [#{id => Module, start => {Module, start_link, []}}
                 || Module <- [barrel_p2p_events, barrel_p2p_membership, barrel_p2p_bootstrap, barrel_p2p_dist_gc]],
-    Supervisors = [#{id => Module, start => {Module, start_link, []}, type => supervisor} || Module <- [barrel_p2p_map_sup]],
+    Supervisors = [#{id => Module, start => {Module, start_link, []}, type => supervisor}
+                   || Module <- [barrel_p2p_registry_sup, barrel_p2p_map_sup]],
     {ok, {#{strategy => one_for_one, intensity => 10, period => 10}, Children ++ Supervisors}}.

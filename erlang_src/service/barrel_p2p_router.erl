@@ -99,7 +99,10 @@ handle_info(_Other, State) ->
 
 -spec is_query(term(), term(), term(), term()) -> boolean().
 is_query(Id, Ttl, Visited, DeadlineMs) ->
-    is_reference(Id) andalso is_integer(Ttl) andalso Ttl > 0 andalso is_integer(DeadlineMs) andalso DeadlineMs > 0 andalso is_short(Visited, ?MAX_VISITED).
+    is_reference(Id) andalso is_positive(Ttl) andalso is_positive(DeadlineMs) andalso is_short(Visited, ?MAX_VISITED).
+
+-spec is_positive(term()) -> boolean().
+is_positive(Number) -> is_integer(Number) andalso Number > 0.
 
 -spec is_short(term(), non_neg_integer()) -> boolean().
 is_short([], _) -> true;

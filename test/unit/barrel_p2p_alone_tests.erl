@@ -65,7 +65,12 @@ crash_of_the_membership_process_is_told_as_the_end_of_its_neighbours() ->
     ?assertEqual([], heard(0)).
 
 numbers_are_there() ->
-    ?assertEqual(#{<<"barrel_p2p.dist.channels">> => 0, <<"barrel_p2p.dist_gc.reap">> => 0}, barrel_p2p_metrics:snapshot()).
+    Names = [<<"barrel_p2p.", Name/binary>> || Name <- [<<"dist.channels">>, <<"dist_gc.reap">>, <<"registry.local">>, <<"registry.remote">>,
+                                                        <<"registry.rejected">>, <<"router.request_dropped">>, <<"service_proxy.cast_dropped">>]],
+    Snapshot = barrel_p2p_metrics:snapshot(),
+    ?assertEqual([], Names -- maps:keys(Snapshot)),
+    ?assertEqual([0, 0, 0], [maps:get(<<"barrel_p2p.", Name/binary>>, Snapshot) || Name <- [<<"dist.channels">>, <<"registry.local">>,
+                                                                                            <<"registry.remote">>]]).
 
 started() ->
     ok = config_fixture:reset(),
