@@ -5,6 +5,7 @@
 //! * [`scenario`]: what is played, read from files
 //! * [`world`]: nodes, virtual time, faults
 //! * [`links`], [`network`]: the model of what lies between nodes
+//! * [`books`], [`ledger`]: what hosts keep, and what they were told that they keep
 //! * [`invariant`]: what must hold whatever happens
 //! * [`measure`]: what it costs and achieves
 //! * [`runner`]: scenarios over seeds on all cores
@@ -14,7 +15,9 @@
 //! the timing is modelled (see `docs/design/simulator.md`).
 #![forbid(unsafe_code)]
 
+pub mod books;
 pub mod invariant;
+pub mod ledger;
 pub mod links;
 pub mod measure;
 pub mod network;

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use barrel_p2p_base::limits::{MAX_DEPARTED, MAX_MEMBERS};
 use barrel_p2p_base::{Incarnation, NodeName, PublicKey};
-use barrel_p2p_proto::hlc::Clock;
 use barrel_p2p_proto::overlay::{self, Overlay};
-use barrel_p2p_proto::replication::NoStores;
+use barrel_p2p_proto::replication::Shelf;
 use barrel_p2p_proto::stack::{self, Stack};
 use barrel_p2p_proto::{plumtree, Contact, Machine, MemberState, Now};
 
+use crate::books::Book;
 use crate::invariant::bounded_memory::Held;
 use crate::network::mix;
 
@@ -23,7 +23,7 @@ pub trait Subject: Machine {
     const HAS_DIRECTORY: bool;
 
     /// A node that starts, with everything as configured by default.
-    fn start(me: Arc<Contact>, seed: u64, now: Now) -> Self;
+    fn start(me: Arc<Contact>, book: &Arc<Book>, seed: u64, now: Now) -> Self;
 
     /// Its neighbours.
     fn active(&self, each: &mut dyn FnMut(&Contact));
@@ -41,7 +41,7 @@ pub trait Subject: Machine {
 impl Subject for Overlay {
     const HAS_DIRECTORY: bool = false;
 
-    fn start(me: Arc<Contact>, seed: u64, _now: Now) -> Self {
+    fn start(me: Arc<Contact>, _book: &Arc<Book>, seed: u64, _now: Now) -> Self {
         Self::new(overlay::Config::default(), me, seed)
     }
 
@@ -69,9 +69,9 @@ impl Subject for Overlay {
 impl Subject for Stack {
     const HAS_DIRECTORY: bool = true;
 
-    fn start(me: Arc<Contact>, seed: u64, now: Now) -> Self {
-        let clock = Arc::new(Clock::new(MAX_CLOCK_SKEW_MS));
-        Self::new(stack::Config::default(), me, clock, Arc::new(NoStores), seed, now)
+    fn start(me: Arc<Contact>, book: &Arc<Book>, seed: u64, now: Now) -> Self {
+        let (clock, shelf) = (Arc::clone(book.clock()), Arc::clone(book) as Arc<dyn Shelf>);
+        Self::new(stack::Config::default(), me, clock, shelf, seed, now)
     }
 
     fn active(&self, each: &mut dyn FnMut(&Contact)) {
@@ -129,8 +129,6 @@ const NETWORK: u32 = 10 << 24;
 const PORT: u16 = 4433;
 /// Broadcasts (count) that Plumtree may await at once: far above what any scenario has under way.
 const MAX_AWAITED: usize = 4096;
-/// The default of `max_clock_skew_ms`.
-const MAX_CLOCK_SKEW_MS: u64 = 60_000;
 
 #[cfg(test)]
 mod tests {

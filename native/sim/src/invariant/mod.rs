@@ -2,7 +2,8 @@
 //! What must hold whatever happens: one file each.
 //!
 //! * [`bounded_memory`], [`delivery`], [`no_false_down`], [`transitions`], [`view_bounds`], [`view_symmetry`]: all the time
-//! * [`connectivity`], [`directory_convergence`]: at the moments that a scenario names
+//! * [`connectivity`], [`directory_convergence`], [`store_convergence`], [`no_lost_write`], [`no_resurrection`]: at the
+//!   moments that a scenario names
 //! * [`views`]: what they look at
 //!
 //! Keeps: an invariant only looks; it never changes the run. Leaves to others: how often it is asked ([`crate::world`]).
@@ -12,6 +13,9 @@ pub mod connectivity;
 pub mod delivery;
 pub mod directory_convergence;
 pub mod no_false_down;
+pub mod no_lost_write;
+pub mod no_resurrection;
+pub mod store_convergence;
 pub mod transitions;
 pub mod view_bounds;
 pub mod view_symmetry;

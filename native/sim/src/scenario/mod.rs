@@ -57,6 +57,9 @@ pub struct Form {
     /// The wall clocks of nodes differ by up to this much from the true time, either way.
     #[serde(default)]
     pub skew_ms: u64,
+    /// How long the tombstones of the nodes' stores live.
+    #[serde(default = "five_minutes")]
+    pub tombstone_ttl_ms: u64,
     /// How often the invariants that look at all nodes are checked.
     #[serde(default)]
     pub check: Check,
@@ -119,6 +122,16 @@ impl Default for Check {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Step {
+    /// Waits until the stores of all live nodes are equal, and holds them beside what was written.
+    Agree {
+        /// Prefix of its measure: seconds it took.
+        name: String,
+        /// It is a violation if it takes longer.
+        within_s: f64,
+        /// Do tombstones have to be equal, too? Not while they are collected.
+        #[serde(default = "yes")]
+        tombstones: bool,
+    },
     /// One node, or always another one, broadcasts.
     Broadcast {
         /// Prefix of its measures.
@@ -219,6 +232,17 @@ pub enum Step {
         /// The new one.
         weather: Weather,
     },
+    /// From now on hosts write into their stores, whatever else happens.
+    Write {
+        /// Writes per second, over all nodes; zero ends them.
+        per_second: f64,
+        /// Keys (count) of which any is chosen.
+        #[serde(default = "some_keys")]
+        keys: u32,
+        /// Share of writes that remove the key, 0 to 1.
+        #[serde(default = "a_third")]
+        removes: f64,
+    },
 }
 
 /// Who broadcasts.
@@ -308,10 +332,26 @@ impl Scenario {
 /// The factor within which a cost counts as flat.
 pub const FLAT: f64 = 1.5;
 
+fn a_third() -> f64 {
+    0.33
+}
+
+fn five_minutes() -> u64 {
+    300_000
+}
+
 fn one_second() -> u64 {
     1000
 }
 
 fn small_payload() -> usize {
     64
+}
+
+fn some_keys() -> u32 {
+    500
+}
+
+fn yes() -> bool {
+    true
 }

@@ -13,10 +13,10 @@ use bytes::Bytes;
 
 use super::{Disk, Form, Senders, Step, Through, Wire};
 use crate::invariant::view_bounds::ViewBounds;
-use crate::invariant::{connectivity, directory_convergence, Violation};
+use crate::invariant::{connectivity, directory_convergence, store_convergence, Violation};
 use crate::measure::{Traffic, KINDS};
 use crate::subject::Subject;
-use crate::world::World;
+use crate::world::{Workload, World};
 
 /// What came out of one scenario with one seed.
 #[derive(Clone, Debug)]
@@ -65,6 +65,7 @@ struct Play<S> {
 impl<S: Subject> Play<S> {
     fn step(&mut self, step: &Step) {
         match step {
+            Step::Agree { name, within_s, tombstones } => self.agree(name, secs(*within_s), *tombstones),
             Step::Broadcast { name, count, senders, every_ms, payload_bytes } => {
                 let every = Duration::from_millis(*every_ms);
                 let ids = (0..*count).map(|_| self.broadcast(*senders, *payload_bytes, every)).collect();
@@ -118,6 +119,10 @@ impl<S: Subject> Play<S> {
                 }
             }
             Step::Weather { weather } => self.world.set_weather(weather.clone()),
+            Step::Write { per_second, keys, removes } => {
+                let workload = Workload { per_second: *per_second, keys: *keys, removes: *removes };
+                self.world.set_workload(workload);
+            }
         }
     }
 
@@ -212,6 +217,24 @@ impl<S: Subject> Play<S> {
         self.note(name, "s", took.as_secs_f64());
     }
 
+    /// Waits for the stores to be equal, and to be right.
+    fn agree(&mut self, name: &str, within: Duration, with_tombstones: bool) {
+        let start = self.world.now;
+        while let Some(fault) = self.world.store_fault(with_tombstones) {
+            if self.world.now - start >= within {
+                let now = self.world.now;
+                store_convergence::check(now, Some(fault), &mut self.world.violations);
+                break;
+            }
+            self.world.run_for(AGREE_STEP);
+        }
+        let took = self.world.now - start;
+        self.world.check_stores();
+        let writes = self.world.writes();
+        self.note(name, "s", took.as_secs_f64());
+        self.note(name, "writes", writes as f64);
+    }
+
     fn leave(&mut self, count: u32) {
         let mut alive = self.world.alive();
         let leaving = self.dice.sample(&mut alive, count as usize).to_vec();
@@ -295,5 +318,7 @@ const LAST_DELIVERIES: Duration = Duration::from_secs(10);
 const CONNECT_STEP: Duration = Duration::from_millis(250);
 /// How finely the time to converge is measured; a look costs members squared.
 const CONVERGE_STEP: Duration = Duration::from_millis(500);
+/// How finely the time to agree is measured.
+const AGREE_STEP: Duration = Duration::from_millis(250);
 /// From saying goodbye to closing the links, as a node that leaves does.
 const GOODBYE: Duration = Duration::from_secs(1);

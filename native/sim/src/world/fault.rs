@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the outside does to nodes: starts, joins, crashes, partitions, stalls.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use barrel_p2p_base::time::Time;
@@ -9,6 +10,7 @@ use barrel_p2p_proto::{Input, Why};
 use super::node::clocks;
 use super::wire::JOIN_RETRY;
 use super::{Moment, Node, Work, World, DIAL_TIMEOUT};
+use crate::books::Book;
 use crate::links::Pair;
 use crate::network::Weather;
 use crate::scenario::Disk;
@@ -20,7 +22,8 @@ impl<S: Subject> World<S> {
         let index = self.len();
         let key = self.dice.u64();
         let skew = self.dice.below(2 * skew_ms as usize + 1) as i64 - skew_ms as i64;
-        self.nodes.push(Node::new(contact(index, 0, key)?, key, skew));
+        let book = Book::new(self.tombstone_ttl_ms);
+        self.nodes.push(Node::new(contact(index, 0, key)?, book, key, skew));
         Some(index)
     }
 
@@ -31,7 +34,7 @@ impl<S: Subject> World<S> {
         let node = &mut self.nodes[index as usize];
         let clocks = clocks(node.skew_ms, now);
         let Some(contact) = contact(index, clocks.wall_ms, node.key) else { return };
-        node.machine = Some(S::start(contact.clone(), seed, clocks));
+        node.machine = Some(S::start(contact.clone(), &node.book, seed, clocks));
         node.contact = contact;
         node.life += 1;
         node.armed = None;
@@ -57,11 +60,17 @@ impl<S: Subject> World<S> {
         let alive = self.alive();
         let through = match disk {
             Disk::Kept => {
-                let known = std::mem::take(&mut self.nodes[index as usize].known);
+                let node = &mut self.nodes[index as usize];
+                node.book = Arc::new(node.book.reopened(self.tombstone_ttl_ms));
+                self.ledger.find(index, node.disk);
+                let known = std::mem::take(&mut node.known);
                 self.dice.pick(&known).copied().or_else(|| self.dice.pick(&alive).copied())
             }
             Disk::Lost => {
-                self.nodes[index as usize].key = self.dice.u64();
+                let node = &mut self.nodes[index as usize];
+                node.key = self.dice.u64();
+                node.book = Arc::new(Book::new(self.tombstone_ttl_ms));
+                node.disk += 1;
                 self.dice.pick(&alive).copied()
             }
         };
@@ -172,5 +181,7 @@ impl<S: Subject> World<S> {
         node.machine = None;
         node.armed = None;
         node.backlog.clear();
+        // Unless it comes back with it.
+        self.ledger.lose(index, node.disk, now);
     }
 }

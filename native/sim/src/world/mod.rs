@@ -4,12 +4,14 @@
 //! * [`node`]: one node
 //! * [`wire`]: sending, dialling, losing links
 //! * [`fault`]: starting, crashing, partitions, stalls
+//! * [`host`]: writing into stores, and taking what came from peers
 //! * here: the loop, the machines' outputs, and the invariants that are asked as it runs
 //!
 //! Keeps: everything follows from the seed and the calls made from outside. No machine is treated specially.
 //! Leaves to others: what happens when ([`crate::scenario`]).
 
 mod fault;
+mod host;
 mod node;
 mod wire;
 
@@ -26,12 +28,14 @@ use crate::invariant::transitions::{Transition, Transitions};
 use crate::invariant::view_bounds::ViewBounds;
 use crate::invariant::view_symmetry::ViewSymmetry;
 use crate::invariant::{bounded_memory, no_false_down, View, Views, Violation};
+use crate::ledger::Ledger;
 use crate::links::{Links, Pair, DIAL_TIMEOUT};
 use crate::measure::{self, Broadcasts, Traffic};
 use crate::network::{mix, Network};
 use crate::scenario::{Check, Form, Wire};
 use crate::subject::{named, Subject};
 
+pub use host::Workload;
 pub(crate) use node::{Node, Work};
 
 /// See the module.
@@ -59,6 +63,11 @@ pub struct World<S> {
     bounds: ViewBounds,
     symmetry: ViewSymmetry,
     transitions: Transitions,
+    tombstone_ttl_ms: u64,
+    workload: Workload,
+    /// How many workloads there were: what waits of a former one is void.
+    workloads: u32,
+    ledger: Ledger,
 }
 
 /// Something that happens at a time.
@@ -74,12 +83,16 @@ enum Moment {
     Due { node: u32 },
     /// A joiner's link to its contact stands, or should be tried again.
     Join { node: u32, life: u32, through: u32 },
+    /// A host takes what was staged.
+    Judge { node: u32, life: u32 },
     /// Those who were stalled go on.
     Recover,
     /// A broken link has been silent for long enough.
     Silence { pair: Pair },
     /// News of a link.
     Tell { node: u32, life: u32, about: u32, why: Why },
+    /// Some host writes.
+    Write { workload: u32 },
 }
 
 /// Violations that are kept; one would do, the others help to see a pattern.
@@ -108,6 +121,10 @@ impl<S: Subject> World<S> {
             bounds,
             symmetry: ViewSymmetry::default(),
             transitions: Transitions::default(),
+            tombstone_ttl_ms: form.tombstone_ttl_ms,
+            workload: Workload { per_second: 0.0, keys: 0, removes: 0.0 },
+            workloads: 0,
+            ledger: Ledger::default(),
         }
     }
 
@@ -237,9 +254,11 @@ impl<S: Subject> World<S> {
             Moment::DialFails { from, life, to } => self.dial_fails(from, life, to),
             Moment::Due { node } => self.due(node),
             Moment::Join { node, life, through } => self.try_join(node, life, through),
+            Moment::Judge { node, life } => self.judge(node, life),
             Moment::Recover => self.recover(),
             Moment::Silence { pair } => self.silence(pair),
             Moment::Tell { node, life, about, why } => self.tell(node, life, about, why),
+            Moment::Write { workload } => self.write(workload),
         }
     }
 
@@ -346,7 +365,7 @@ impl<S: Subject> World<S> {
                 self.digest = mix(self.digest ^ 2 ^ (measure::kind(&message) as u64) << 8);
                 self.send(index, &to, message);
             }
-            Output::Staged(_) => {}
+            Output::Staged(_) => self.staged(index),
         }
     }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 use barrel_p2p_base::time::Time;
 use barrel_p2p_proto::{Contact, Input, Now};
 
+use crate::books::Book;
+
 /// What waits for a node that is busy.
 #[derive(Debug)]
 pub(crate) enum Work {
@@ -26,6 +28,10 @@ pub(crate) struct Node<S> {
     pub(crate) life: u32,
     /// Where its key comes from: another number, another key.
     pub(crate) key: u64,
+    /// What its host keeps.
+    pub(crate) book: Arc<Book>,
+    /// Which disk it has: counts those that were lost.
+    pub(crate) disk: u32,
     /// What it stored: contacts that it knew when its last life ended.
     pub(crate) known: Vec<u32>,
     /// The timer that waits in the queue.
@@ -50,12 +56,14 @@ pub(crate) struct Node<S> {
 
 impl<S> Node<S> {
     /// One that has never run.
-    pub(crate) fn new(contact: Arc<Contact>, key: u64, skew_ms: i64) -> Self {
+    pub(crate) fn new(contact: Arc<Contact>, book: Book, key: u64, skew_ms: i64) -> Self {
         Self {
             machine: None,
             contact,
             life: 0,
             key,
+            book: Arc::new(book),
+            disk: 0,
             known: Vec::new(),
             armed: None,
             fired: (Time::ZERO, 0),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use barrel_p2p_base::Time;
 use barrel_p2p_proto::{plumtree, Contact, Event, Input, Machine, MemberState, Message, Now, Output, Outputs, Why};
+use barrel_p2p_sim::books::Book;
 use barrel_p2p_sim::invariant::bounded_memory::Held;
 use barrel_p2p_sim::invariant::view_bounds::ViewBounds;
 use barrel_p2p_sim::scenario::{Form, Scenario};
@@ -118,7 +119,7 @@ impl Machine for Probe {
 impl Subject for Probe {
     const HAS_DIRECTORY: bool = false;
 
-    fn start(_me: Arc<Contact>, _seed: u64, now: Now) -> Self {
+    fn start(_me: Arc<Contact>, _book: &Arc<Book>, _seed: u64, now: Now) -> Self {
         let next_ping = now.mono + Duration::from_secs(1);
         Self { log: Vec::new(), neighbours: Vec::new(), seen: Vec::new(), next_ping }
     }
