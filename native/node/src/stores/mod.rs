@@ -26,6 +26,8 @@ pub mod handle;
 pub mod owner;
 mod record;
 mod shelf;
+#[cfg(test)]
+mod tests;
 
 pub use handle::{Handle, Info, Pruned, Pulled, Staging};
 pub use owner::{OpenError, Owner, Refused};

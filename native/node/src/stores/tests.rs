@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One process' stores without gossip, and what gossip would be told.
+
+use super::*;
+use barrel_p2p_base::NodeName;
+use barrel_p2p_proto::hlc::DEFAULT_MAX_SKEW_MS;
+use barrel_p2p_proto::replication::Shelf;
+use barrel_p2p_proto::store::Entry;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+#[derive(Default)]
+struct Ear {
+    staged: AtomicUsize,
+    synced: AtomicU64,
+}
+
+struct Teller(Arc<Ear>);
+
+impl Owner for Teller {
+    fn staged(&self) {
+        self.0.staged.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn synced(&self, up_to: u64) {
+        self.0.synced.fetch_max(up_to, Ordering::SeqCst);
+    }
+
+    fn failed(&self, error: &LogError) {
+        panic!("{error}");
+    }
+}
+
+impl Ear {
+    fn until_synced(&self, seq: u64) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.synced.load(Ordering::SeqCst) < seq {
+            assert!(Instant::now() < deadline, "not synced");
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn stores() -> Arc<Stores> {
+    Arc::new(Stores::new(Arc::new(Clock::new(DEFAULT_MAX_SKEW_MS))))
+}
+
+fn open(stores: &Arc<Stores>, place: Option<&TempDir>) -> (Arc<Handle>, Arc<Ear>) {
+    let ear: Arc<Ear> = Arc::default();
+    let options = Options { tombstone_ttl_ms: 3_600_000, place: place.map(|dir| dir.path().to_owned()) };
+    let opened = stores.open(b"s", options, |_| Arc::new(Teller(ear.clone()))).unwrap();
+    (opened.handle, ear)
+}
+
+fn me() -> NodeName {
+    NodeName::parse(b"me@here").unwrap()
+}
+
+fn theirs(key: &[u8], stamp_ms: u64) -> Entry {
+    Entry::value(key, b"theirs", &NodeName::parse(b"peer@there").unwrap(), Timestamp { wall_ms: stamp_ms, logical: 0 })
+        .unwrap()
+}
+
+fn name() -> StoreName {
+    StoreName::parse(b"s").unwrap()
+}
+
+fn is_rung(bell: &Bell) -> bool {
+    !bell.take().is_empty()
+}
+
+/// As gossip does when it has told everybody.
+fn flush(stores: &Stores) {
+    assert!(stores.visit(&name(), &mut |store| while !store.take_outgoing(usize::MAX).is_empty() {}));
+}
+
+#[test]
+fn many_writes_between_two_flushes_ring_once() {
+    let stores = stores();
+    let (handle, _) = open(&stores, None);
+    stores.bell.listen();
+    assert!(stores.bell.set_audience(true));
+    assert!(!stores.bell.set_audience(true));
+    for n in 0..1_000_u32 {
+        handle.put(&n.to_be_bytes(), b"v", &me()).unwrap();
+        assert_eq!(is_rung(&stores.bell), n == 0, "at write {n}");
+    }
+    flush(&stores);
+    handle.remove(b"k").unwrap();
+    assert!(is_rung(&stores.bell));
+}
+
+#[test]
+fn nobody_is_woken_without_gossip_or_without_neighbours() {
+    let stores = stores();
+    let (handle, _) = open(&stores, None);
+    handle.put(b"1", b"v", &me()).unwrap();
+    flush(&stores);
+    let first = stores.bell.listen();
+    assert!(!is_rung(&stores.bell), "what was before is void");
+    handle.put(b"2", b"v", &me()).unwrap();
+    assert!(!is_rung(&stores.bell), "no neighbour");
+    flush(&stores);
+    // A gossip that ends late does not silence the next one.
+    stores.bell.listen();
+    stores.bell.set_audience(true);
+    stores.bell.leave(first);
+    handle.put(b"3", b"v", &me()).unwrap();
+    assert!(is_rung(&stores.bell));
+}
+
+#[test]
+fn gossip_hears_of_opened_and_drained_stores() {
+    let stores = stores();
+    stores.bell.listen();
+    let (handle, ear) = open(&stores, None);
+    let opened = bell::Notes { opened: true, ..bell::Notes::default() };
+    assert_eq!(stores.bell.take().into_iter().collect::<Vec<_>>(), [(name(), opened)]);
+    assert!(stores.visit(&name(), &mut |store| {
+        store.stage((0..300_u32).map(|n| theirs(&n.to_be_bytes(), unix_ms())).collect());
+    }));
+    stores.staged(&name());
+    assert_eq!(ear.staged.load(Ordering::SeqCst), 1);
+    let pulled = handle.pull();
+    assert!(pulled.has_more);
+    handle.commit(&[]).unwrap();
+    assert!(!is_rung(&stores.bell), "some wait still");
+    assert!(!handle.pull().has_more);
+    handle.commit(&[]).unwrap();
+    let drained = bell::Notes { drained: true, ..bell::Notes::default() };
+    assert_eq!(stores.bell.take().into_iter().collect::<Vec<_>>(), [(name(), drained)]);
+    assert_eq!(handle.info().values, 300);
+}
+
+#[test]
+fn next_owner_takes_over_and_the_last_one_is_out() {
+    let stores = stores();
+    let (first, gone) = open(&stores, None);
+    first.put(b"k", b"v", &me()).unwrap();
+    first.abandon();
+    stores.visit(&name(), &mut |store| {
+        store.stage(vec![theirs(b"l", unix_ms())]);
+    });
+    stores.staged(&name());
+    assert_eq!(gone.staged.load(Ordering::SeqCst), 0);
+    let options = Options { tombstone_ttl_ms: 1, place: None };
+    let opened = stores.open(b"s", options, |_| Arc::new(Teller(Arc::default()))).unwrap();
+    assert!(opened.has_staged);
+    assert_eq!(first.put(b"k", b"w", &me()), Err(Refused::Closed));
+    assert!(first.pull().entries.is_empty());
+    first.close();
+    assert_eq!(opened.handle.get(b"k").unwrap().bytes(), Some(&b"v"[..]));
+    opened.handle.close();
+    assert!(!stores.visit(&name(), &mut |_| panic!("closed")));
+    assert!(stores.names().is_empty());
+}
+
+#[test]
+fn snapshots_replace_what_was_logged_and_lose_nothing() {
+    let dir = TempDir::new().unwrap();
+    let stores = stores();
+    let (handle, ear) = open(&stores, Some(&dir));
+    let value = vec![7; 20_000];
+    let mut last = 0;
+    // 40 MB for 50 keys: the log asks for snapshots on the way.
+    for n in 0..2_000_u32 {
+        last = loop {
+            match handle.put(&(n % 50).to_be_bytes(), &value, &me()) {
+                Err(Refused::Busy) => std::thread::yield_now(),
+                written => break written.unwrap(),
+            }
+        };
+    }
+    handle.remove(&0_u32.to_be_bytes()).unwrap();
+    ear.until_synced(last + 1);
+    let before = handle.scan(None).0;
+    handle.close();
+    let files = walk(dir.path());
+    assert!(files < 30_000_000, "{files} bytes");
+    let (again, _) = open(&stores, Some(&dir));
+    assert_eq!(again.scan(None).0, before);
+    assert_eq!(again.info().tombstones, 1);
+    again.delete().unwrap();
+    assert_eq!(walk(dir.path()), 0);
+}
+
+/// Bytes of all files below a directory.
+fn walk(dir: &Path) -> u64 {
+    let sizes = std::fs::read_dir(dir).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let meta = entry.metadata().unwrap();
+        if meta.is_dir() {
+            walk(&entry.path())
+        } else {
+            meta.len()
+        }
+    });
+    sizes.sum()
+}
+
+#[test]
+fn without_gossip_old_tombstones_go_with_the_next_write() {
+    let stores = stores();
+    let options = Options { tombstone_ttl_ms: 0, place: None };
+    let handle = stores.open(b"s", options, |_| Arc::new(Teller(Arc::default()))).unwrap().handle;
+    handle.remove(b"k").unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while handle.info().tombstones > 0 {
+        assert!(Instant::now() < deadline);
+        handle.put(b"l", b"v", &me()).unwrap();
+    }
+    stores.bell.listen();
+    handle.remove(b"k").unwrap();
+    std::thread::sleep(Duration::from_millis(3));
+    handle.put(b"l", b"v", &me()).unwrap();
+    assert_eq!(handle.info().tombstones, 1, "gossip decides when it runs");
+}
+
+#[test]
+fn owners_and_gossip_meet_without_losing_anything() {
+    let stores = stores();
+    let (handle, _) = open(&stores, None);
+    stores.bell.listen();
+    stores.bell.set_audience(true);
+    let taken = std::thread::scope(|scope| {
+        let gossip = scope.spawn(|| {
+            let mut taken = std::collections::BTreeSet::new();
+            while taken.len() < 20_000 {
+                if is_rung(&stores.bell) {
+                    stores.visit(&name(), &mut |store| loop {
+                        let entries = store.take_outgoing(10_000);
+                        if entries.is_empty() {
+                            return;
+                        }
+                        taken.extend(entries.iter().map(|entry| entry.key().to_vec()));
+                    });
+                }
+            }
+            taken.len()
+        });
+        for n in 0..20_000_u32 {
+            handle.put(&n.to_be_bytes(), b"v", &me()).unwrap();
+            if n % 1_000 == 0 {
+                handle.stage(vec![theirs(&n.to_be_bytes(), 1)]).unwrap();
+                handle.pull();
+                handle.commit(&[]).unwrap();
+            }
+        }
+        gossip.join().unwrap()
+    });
+    assert_eq!(taken, 20_000);
+}
