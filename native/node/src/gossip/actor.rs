@@ -424,7 +424,8 @@ impl Actor {
     fn publish_members(&mut self) {
         let directory = self.stack.directory();
         let members = directory.members().map(|(contact, state)| Member { contact: contact.clone(), state });
-        let members: Vec<Member> = members.collect();
+        let mut members: Vec<Member> = members.collect();
+        members.sort_unstable_by(|a, b| a.contact.name.cmp(&b.contact.name));
         self.snapshot = directory.generation();
         self.next_snapshot =
             Instant::now() + SNAPSHOT_GAP_PER_MEMBER * u32::try_from(members.len()).unwrap_or(u32::MAX);

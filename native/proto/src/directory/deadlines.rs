@@ -1,64 +1,89 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Moments by name, earliest first.
+//! Moments of members, earliest first.
 //!
-//! Keeps: one moment per name; setting replaces, so nothing outdated ever comes due. Finding what is due costs nothing
-//! for what is not.
+//! Keeps: adding costs little, and finding what is due nothing for what is not. Leaves to others: which of the moments
+//! added for a member still counts. The owner knows, and asks when one comes due; so cancelling costs nothing at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::sync::Arc;
 
-use barrel_p2p_base::{NodeName, Time};
+use barrel_p2p_base::Time;
+
+use crate::contact::Contact;
 
 #[derive(Debug, Default)]
-pub(super) struct Deadlines {
-    by_name: BTreeMap<NodeName, Time>,
-    by_time: BTreeSet<(Time, NodeName)>,
+pub(super) struct Deadlines(BinaryHeap<Reverse<Deadline>>);
+
+#[derive(Debug)]
+struct Deadline {
+    at: Time,
+    of: Arc<Contact>,
 }
 
 impl Deadlines {
-    pub(super) fn set(&mut self, name: &NodeName, at: Time) {
-        self.cancel(name);
-        self.by_name.insert(name.clone(), at);
-        self.by_time.insert((at, name.clone()));
+    pub(super) fn add(&mut self, at: Time, of: &Arc<Contact>) {
+        self.0.push(Reverse(Deadline { at, of: Arc::clone(of) }));
     }
 
-    pub(super) fn cancel(&mut self, name: &NodeName) {
-        if let Some((name, at)) = self.by_name.remove_entry(name) {
-            self.by_time.remove(&(at, name));
-        }
-    }
-
+    /// The earliest moment, whether it still counts or not.
     pub(super) fn next(&self) -> Option<Time> {
-        self.by_time.first().map(|(at, _)| *at)
+        self.0.peek().map(|Reverse(deadline)| deadline.at)
     }
 
-    /// The earliest one, if its time has come.
-    pub(super) fn take_due(&mut self, now: Time) -> Option<NodeName> {
-        self.next().filter(|at| *at <= now)?;
-        self.take_first()
+    /// The earliest one, if it is not after `until`.
+    pub(super) fn take(&mut self, until: Time) -> Option<(Time, Arc<Contact>)> {
+        self.next().filter(|at| *at <= until)?;
+        self.0.pop().map(|Reverse(deadline)| (deadline.at, deadline.of))
     }
 
-    pub(super) fn take_first(&mut self) -> Option<NodeName> {
-        let (_, name) = self.by_time.pop_first()?;
-        self.by_name.remove(&name);
-        Some(name)
-    }
-
-    /// Nothing comes due before `earliest`.
-    pub(super) fn postpone(&mut self, earliest: Time) {
-        while let Some((at, name)) = self.by_time.first().cloned() {
-            if at >= earliest {
-                break;
+    /// Nothing comes due before `earliest`. `counts` says for each that would whether it still counts.
+    pub(super) fn postpone(&mut self, earliest: Time, mut counts: impl FnMut(&Contact, Time) -> bool) {
+        let mut postponed = Vec::new();
+        while let Some((at, of)) = self.take(earliest) {
+            if counts(&of, at) {
+                postponed.push(of);
             }
-            self.set(&name, earliest);
+        }
+        postponed.iter().for_each(|of| self.add(earliest, of));
+    }
+
+    /// Drops what does not count any more, once that is more than half.
+    pub(super) fn tidy(&mut self, counting: usize, mut counts: impl FnMut(&Contact, Time) -> bool) {
+        if self.0.len() > 2 * counting + SLACK {
+            self.0.retain(|Reverse(deadline)| counts(&deadline.of, deadline.at));
         }
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.by_name.len()
+        self.0.len()
     }
 
     pub(super) fn clear(&mut self) {
-        self.by_name.clear();
-        self.by_time.clear();
+        self.0.clear();
     }
 }
+
+impl Ord for Deadline {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.at.cmp(&other.at).then_with(|| self.of.name.cmp(&other.of.name))
+    }
+}
+
+impl PartialOrd for Deadline {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Deadline {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Deadline {}
+
+/// Outdated moments (count) that are not worth a look at all of them.
+const SLACK: usize = 64;

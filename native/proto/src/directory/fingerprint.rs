@@ -8,6 +8,8 @@
 
 use std::sync::Arc;
 
+use barrel_p2p_base::NodeName;
+
 use crate::contact::Contact;
 
 /// How many parts a directory is compared in. With 10,000 members one difference costs the exchange of 40 records.
@@ -17,48 +19,64 @@ pub const BUCKETS: usize = 256;
 pub(super) struct Fingerprint {
     /// Sums of the hashes of all members that fall into each bucket.
     buckets: Box<[u64; BUCKETS]>,
+    /// Their sum.
+    whole: u64,
 }
 
 impl Fingerprint {
     pub(super) fn new() -> Self {
-        Self { buckets: Box::new([0; BUCKETS]) }
+        Self { buckets: Box::new([0; BUCKETS]), whole: 0 }
     }
 
-    pub(super) fn add(&mut self, contact: &Arc<Contact>, version: u32) {
-        let (bucket, hash) = hash(contact, version);
-        self.buckets[bucket] = self.buckets[bucket].wrapping_add(hash);
+    pub(super) fn add(&mut self, place: Place, contact: &Arc<Contact>, version: u32) {
+        self.change(place, hash(place, contact, version));
     }
 
-    pub(super) fn remove(&mut self, contact: &Arc<Contact>, version: u32) {
-        let (bucket, hash) = hash(contact, version);
-        self.buckets[bucket] = self.buckets[bucket].wrapping_sub(hash);
+    pub(super) fn remove(&mut self, place: Place, contact: &Arc<Contact>, version: u32) {
+        self.change(place, hash(place, contact, version).wrapping_neg());
     }
 
     pub(super) fn whole(&self) -> u64 {
-        self.buckets.iter().fold(0, |sum, bucket| sum.wrapping_add(*bucket))
+        self.whole
     }
 
     /// Each bucket, shortened to what a summary carries.
     pub(super) fn summary(&self) -> Box<[u32; BUCKETS]> {
         Box::new(self.buckets.map(|bucket| (bucket >> 32) as u32))
     }
+
+    fn change(&mut self, place: Place, by: u64) {
+        let bucket = &mut self.buckets[place.bucket];
+        *bucket = bucket.wrapping_add(by);
+        self.whole = self.whole.wrapping_add(by);
+    }
 }
 
-/// In which bucket a member is.
-pub(super) fn bucket(contact: &Contact) -> usize {
-    name_hash(contact) as usize % BUCKETS
+/// Where a name belongs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) bucket: usize,
+    /// Further bits of its hash, for an order within the bucket.
+    pub(super) tag: [u8; 3],
+    hash: u64,
 }
 
-fn hash(contact: &Contact, version: u32) -> (usize, u64) {
-    let name = name_hash(contact);
+/// Where this name belongs. The same on every node.
+pub(super) fn place(name: &NodeName) -> Place {
+    // FNV-1a, eight bytes at a time.
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for chunk in name.as_str().as_bytes().chunks(8) {
+        let mut bytes = [0; 8];
+        bytes[..chunk.len()].copy_from_slice(chunk);
+        hash = mix((hash ^ u64::from_le_bytes(bytes)).wrapping_mul(0x0000_0100_0000_01b3));
+    }
+    let [bucket, a, b, c, ..] = hash.to_be_bytes();
+    Place { bucket: usize::from(bucket), tag: [a, b, c], hash }
+}
+
+fn hash(place: Place, contact: &Contact, version: u32) -> u64 {
     let life = mix(contact.incarnation.started_ms ^ mix(contact.incarnation.random));
-    (name as usize % BUCKETS, mix(name ^ mix(life ^ u64::from(version))))
-}
-
-/// FNV-1a, with its bits mixed.
-fn name_hash(contact: &Contact) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    mix(contact.name.as_str().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, step))
+    mix(place.hash ^ mix(life ^ u64::from(version)))
 }
 
 /// The finalizer of splitmix64: every input bit reaches every output bit.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use barrel_p2p_base::limits::MAX_MEMBERS;
 
 use super::record::{is_live, Record};
-use super::state::send;
+use super::state::{send, NEVER};
+use super::table::Entry;
 use super::{Directory, Message};
 use crate::contact::Contact;
 use crate::machine::{Event, MemberState, Now, Output, Outputs};
@@ -50,7 +51,17 @@ impl Directory {
         if record.contact.name == self.own.contact.name {
             return self.hear_of_self(now, &record);
         }
-        let known = self.table.record(&record.contact.name);
+        let known = self.table.get(&record.contact.name);
+        if let Some(known) = known.filter(|known| known.says(&record)) {
+            if let Source::Rumour(from) = source {
+                if !self.rumours.is_empty() {
+                    let by = self.bit(Some(from));
+                    self.rumours.brought_again(&known.contact.name, by);
+                }
+            }
+            return Sender::Fine;
+        }
+        let known = known.map(Entry::record);
         // A life that a link has proved may speak, however wrong its clock is.
         let proved = known.as_ref().is_some_and(|known| known.contact.incarnation == record.contact.incarnation);
         if !proved && record.contact.incarnation.started_ms > now.wall_ms.saturating_add(MAX_AHEAD_MS) {
@@ -65,8 +76,6 @@ impl Directory {
                 }
                 if record.supersedes(&known) {
                     self.believe(now, &record, Some(&known), source, out);
-                } else if let (Source::Rumour(from), true) = (source, record == known) {
-                    self.rumours.brought_again(&known.contact.name, &from.name);
                 }
             }
             // Nobody needs to know a stranger that is gone.
@@ -92,7 +101,6 @@ impl Directory {
         out: &mut Outputs,
     ) {
         let name = &record.contact.name;
-        self.table.set(now.mono, record);
         let was_live = known.is_some_and(|known| is_live(known.state));
         let new_life = known.is_some_and(|known| known.contact.incarnation != record.contact.incarnation);
         let live = is_live(record.state);
@@ -103,26 +111,21 @@ impl Directory {
         if live && (new_life || !was_live) {
             out.push(Output::Event(Event::MemberUp(Arc::clone(&record.contact))));
         }
-        if record.state == MemberState::Suspect {
+        match record.state {
+            MemberState::Alive => self.table.set(record, now.mono),
             // Only a later version of a suspicion is a new one.
-            self.suspects.set(name, now.mono + self.health.stretch(self.config.suspicion));
-        } else {
-            self.suspects.cancel(name);
-        }
-        if live {
-            self.departed.cancel(name);
-        } else {
-            self.bury(now, name);
+            MemberState::Suspect => self.await_refutation(now, record),
+            MemberState::Down | MemberState::Left => self.bury(now, record),
         }
         let trouble = |state| matches!(state, MemberState::Suspect | MemberState::Down);
         let urgent = record.state != MemberState::Alive || known.is_some_and(|known| trouble(known.state));
         match source {
             Source::Expiry | Source::Link => {}
             Source::Own => self.spread(now, name, urgent, None),
-            Source::Rumour(from) => self.spread(now, name, urgent, Some(&from.name)),
+            Source::Rumour(from) => self.spread(now, name, urgent, Some(from)),
             Source::Comparison(from) => {
                 if known.is_some() || self.reconcile.may_tell_news() {
-                    self.spread(now, name, urgent, Some(&from.name));
+                    self.spread(now, name, urgent, Some(from));
                 }
             }
         }
@@ -130,12 +133,13 @@ impl Directory {
 
     /// The peer at the other end of a link has shown that it lives.
     pub(super) fn heard(&mut self, now: Now, from: &Arc<Contact>, out: &mut Outputs) {
-        let known = self.table.get(&from.name).map(|(contact, _)| contact.incarnation.cmp(&from.incarnation));
-        match known {
-            Some(Ordering::Equal) => self.table.renew(now.mono, &from.name, 0),
-            Some(Ordering::Greater) => {}
-            None if self.table.len() >= MAX_MEMBERS => self.stats.refused_full += 1,
-            None | Some(Ordering::Less) => {
+        let is_full = self.table.len() >= MAX_MEMBERS;
+        let known = self.table.get_mut(&from.name);
+        match known.map(|known| (known.contact.incarnation.cmp(&from.incarnation), known)) {
+            Some((Ordering::Equal, known)) => known.renew(now.mono, 0),
+            Some((Ordering::Greater, _)) => {}
+            None if is_full => self.stats.refused_full += 1,
+            None | Some((Ordering::Less, _)) => {
                 let former = self.table.record(&from.name);
                 // Version zero: anything that the member says itself counts more.
                 let record = Record { contact: Arc::clone(from), version: 0, state: MemberState::Alive };
@@ -170,7 +174,7 @@ impl Directory {
     pub(super) fn speak(&mut self, now: Now, refuted: u32, state: MemberState) {
         self.own.version = self.own.version.max(refuted).saturating_add(1);
         self.own.state = state;
-        self.table.set(now.mono, &self.own);
+        self.table.set(&self.own, if state == MemberState::Alive { now.mono } else { NEVER });
         let me = self.own.contact.name.clone();
         self.spread(now, &me, true, None);
     }

@@ -44,21 +44,28 @@ impl Directory {
             self.lease.passed = self.lease.passed.fract();
             self.lease.beat = self.lease.beat.saturating_add(1);
             let me = self.own.contact.name.clone();
-            self.table.renew(now.mono, &me, self.lease.beat);
+            if let Some(own) = self.table.get_mut(&me) {
+                own.renew(now.mono, self.lease.beat);
+            }
             self.spread_beat(now, &me, None);
         }
     }
 
     pub(super) fn on_beats(&mut self, now: Now, from: &Arc<Contact>, beats: Vec<Beat>) {
         for Beat { name, incarnation, beat } in beats {
-            let known = self.table.get(&name).filter(|(contact, _)| contact.incarnation == incarnation);
-            match known.map(|(_, entry)| beat.cmp(&entry.beat)) {
-                Some(Ordering::Greater) if name != self.own.contact.name => {
-                    self.table.renew(now.mono, &name, beat);
-                    self.spread_beat(now, &name, Some(&from.name));
+            let known = self.table.get_mut(&name).filter(|known| known.contact.incarnation == incarnation);
+            // A suspect refutes; beats do not speak for it.
+            let Some(known) = known.filter(|known| known.state == MemberState::Alive) else { continue };
+            match beat.cmp(&known.beat()) {
+                Ordering::Greater if name != self.own.contact.name => {
+                    known.renew(now.mono, beat);
+                    self.spread_beat(now, &name, Some(from));
                 }
-                Some(Ordering::Equal) => self.rumours.beat_again(&name, &from.name),
-                Some(Ordering::Greater | Ordering::Less) | None => {}
+                Ordering::Equal => {
+                    let by = self.bit(Some(from));
+                    self.rumours.beat_again(&name, by);
+                }
+                Ordering::Greater | Ordering::Less => {}
             }
         }
     }
@@ -69,10 +76,10 @@ impl Directory {
         let most = self.lease_period(self.table.len()) * LEASE_PERIODS;
         let next: Vec<_> = self.table.after(self.lease.checked.as_ref()).take(LEASES_PER_ROUND).collect();
         let expired = |entry: &Entry| entry.state == MemberState::Alive && now.mono - entry.heard() > most;
-        let expired = next.iter().filter(|(contact, entry)| expired(entry) && contact.name != self.own.contact.name);
-        let expired: Vec<_> = expired.map(|(contact, _)| contact.name.clone()).collect();
+        let expired = next.iter().filter(|entry| expired(entry) && entry.contact.name != self.own.contact.name);
+        let expired: Vec<_> = expired.map(|entry| entry.contact.name.clone()).collect();
         // After the last one it starts over.
-        self.lease.checked = next.get(LEASES_PER_ROUND - 1).map(|(contact, _)| contact.name.clone());
+        self.lease.checked = next.get(LEASES_PER_ROUND - 1).map(|entry| entry.contact.name.clone());
         for name in expired {
             self.probe(now, &name, Purpose::Lease, out);
         }

@@ -17,6 +17,8 @@ pub enum Message {
     Digest {
         /// Eight bytes that tell directories apart.
         fingerprint: u64,
+        /// How many members it believes to live.
+        live: u32,
         /// The sender's clock.
         stamp: Timestamp,
     },
@@ -76,7 +78,9 @@ impl Message {
     /// Appends the bytes of it.
     pub fn write(&self, writer: &mut Writer) {
         match self {
-            Self::Digest { fingerprint, stamp } => stamp.encode(writer.u8(DIGEST).u64(*fingerprint)),
+            Self::Digest { fingerprint, live, stamp } => {
+                stamp.encode(writer.u8(DIGEST).u64(*fingerprint).u32(*live));
+            }
             Self::Probe(record) => record.write(writer.u8(PROBE)),
             Self::Records { records, last } => write_records(records, writer.u8(RECORDS).u8(u8::from(*last))),
             Self::Rumours { records, beats } => {
@@ -101,7 +105,10 @@ impl Message {
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let offset = reader.offset();
         Ok(match reader.u8()? {
-            DIGEST => Self::Digest { fingerprint: reader.u64()?, stamp: Timestamp::decode(reader)? },
+            DIGEST => {
+                let (fingerprint, live) = (reader.u64()?, reader.u32()?);
+                Self::Digest { fingerprint, live, stamp: Timestamp::decode(reader)? }
+            }
             PROBE => Self::Probe(Record::read(reader)?),
             RECORDS => {
                 let offset = reader.offset();

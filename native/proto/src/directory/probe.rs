@@ -33,6 +33,7 @@ pub(super) struct Probes {
 pub(super) struct Asked {
     purpose: Purpose,
     at: Time,
+    until: Time,
 }
 
 /// Why a member is asked.
@@ -50,7 +51,6 @@ pub(super) enum Purpose {
 
 impl Probes {
     pub(super) fn cancel(&mut self, name: &NodeName) -> Option<Asked> {
-        self.deadlines.cancel(name);
         self.asked.remove(name)
     }
 
@@ -59,7 +59,11 @@ impl Probes {
     }
 
     pub(super) fn postpone(&mut self, earliest: Time) {
-        self.deadlines.postpone(earliest);
+        let asked = &mut self.asked;
+        self.deadlines.postpone(earliest, |member, at| {
+            let counting = asked.get_mut(&member.name).filter(|asked| asked.until == at);
+            counting.map(|asked| asked.until = earliest).is_some()
+        });
     }
 }
 
@@ -73,11 +77,11 @@ impl Directory {
     pub(super) fn probe_round(&mut self, now: Now, out: &mut Outputs) {
         self.sample(now, 1, out);
         // If all do so, each member that is down is tried about HEALERS times in a period.
-        let down: Vec<_> = self.table.iter().filter(|(_, entry)| entry.state == MemberState::Down).collect();
-        let tries = self.random.below(self.table.live()) < down.len() * HEALERS;
-        let lost = self.random.pick(&down).filter(|_| tries).map(|(contact, _)| contact.name.clone());
-        if let Some(name) = lost {
-            self.probe(now, &name, Purpose::Heal, out);
+        let down = self.table.count(MemberState::Down);
+        if self.random.below(self.table.live()) < down * HEALERS {
+            for lost in self.some(1, |entry| entry.state == MemberState::Down) {
+                self.probe(now, &lost.name, Purpose::Heal, out);
+            }
         }
     }
 
@@ -92,16 +96,8 @@ impl Directory {
 
     /// Asks some of those who are no neighbours.
     fn sample(&mut self, now: Now, count: usize, out: &mut Outputs) {
-        let others = self.table.iter().filter(|(contact, entry)| {
-            entry.state == MemberState::Alive
-                && contact.name != self.own.contact.name
-                && !self.neighbours.contains_key(&contact.name)
-        });
-        let mut others: Vec<_> = others.map(|(contact, _)| contact).collect();
-        let chosen = self.random.sample(&mut others, count);
-        let chosen: Vec<_> = chosen.iter().map(|contact| contact.name.clone()).collect();
-        for name in chosen {
-            self.probe(now, &name, Purpose::Sample, out);
+        for member in self.some(count, |entry| entry.state == MemberState::Alive) {
+            self.probe(now, &member.name, Purpose::Sample, out);
         }
     }
 
@@ -112,9 +108,10 @@ impl Directory {
             return;
         }
         let Some(record) = self.table.record(name) else { return };
-        self.probes.asked.insert(name.clone(), Asked { purpose, at: now.mono });
-        self.probes.deadlines.set(name, now.mono + self.health.stretch(self.config.probe_timeout));
+        let until = now.mono + self.health.stretch(self.config.probe_timeout);
+        self.probes.asked.insert(name.clone(), Asked { purpose, at: now.mono, until });
         let to = Arc::clone(&record.contact);
+        self.probes.deadlines.add(until, &to);
         send(&to, Message::Probe(record), out);
     }
 
@@ -138,10 +135,14 @@ impl Directory {
     }
 
     pub(super) fn expire_probes(&mut self, now: Now, out: &mut Outputs) {
-        while let Some(name) = self.probes.deadlines.take_due(now.mono) {
-            let asked = self.probes.asked.remove(&name);
+        while let Some((at, member)) = self.probes.deadlines.take(now.mono) {
+            let name = &member.name;
+            if self.probes.asked.get(name).is_none_or(|asked| asked.until != at) {
+                continue;
+            }
+            let asked = self.probes.cancel(name);
             if asked.is_some_and(|asked| matches!(asked.purpose, Purpose::Lease | Purpose::Sample)) {
-                self.suspect(now, &name, out);
+                self.suspect(now, name, out);
                 self.probe_failed(now, asked, out);
             }
         }

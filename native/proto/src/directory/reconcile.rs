@@ -2,14 +2,15 @@
 //! Repair of what rumours missed: digests find a difference, summaries find where, records end it.
 //!
 //! ```text
-//!   A -- Digest --> B        every period; they differ twice in a row, or A is a new neighbour
+//!   A -- Digest --> B        every period; they differ, and it is not only that news is on its way
 //!   A <- Summary -- B        a hash for each bucket
 //!   A -- Want ----> B        these differ
 //!   A -- Records -> B        what A has there, live or gone
 //!   A <- Records -- B        what B has there
 //! ```
 //!
-//! Keeps: cost follows the difference, not the size. A node runs one exchange of its own at a time, and serves a
+//! Keeps: cost follows the difference, not the size; and while much changes, the many who know a little more or less
+//! than their neighbours leave it to the rumours to make them equal. A node runs one exchange of its own at a time, and serves a
 //! bounded number of records per round to all others together.
 
 use std::sync::Arc;
@@ -18,11 +19,12 @@ use std::time::Duration;
 use barrel_p2p_base::limits::MAX_RECORDS;
 use barrel_p2p_base::{NodeName, Time};
 
-use super::fingerprint::{bucket, BUCKETS};
+use super::fingerprint::BUCKETS;
 use super::learn::{Sender, Source};
 use super::message::Buckets;
 use super::record::Record;
 use super::state::send;
+use super::table::Entry;
 use super::{Directory, Message};
 use crate::contact::Contact;
 use crate::machine::{Now, Outputs};
@@ -43,6 +45,37 @@ struct Exchange {
     /// Has the other one said what it wants?
     wanted: bool,
     until: Time,
+}
+
+/// How much speaks for a difference that does not pass by itself.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    /// Digests in a row that differed.
+    digests: u8,
+    /// The generation of the table at the last one.
+    generation: u64,
+}
+
+impl Doubt {
+    /// About a new neighbour: its first digest is enough, unless news comes in. One that was held to be gone may bring
+    /// half a cluster along, and is asked whatever else goes on.
+    pub(super) fn new(was_gone: bool, generation: u64) -> Self {
+        Self { digests: if was_gone { PATIENCE } else { 1 }, generation }
+    }
+
+    /// A digest that differs. Is it time to ask?
+    fn grows(&mut self, generation: u64) -> bool {
+        // A single change may be what this neighbour said about itself.
+        let quiet = generation - self.generation <= 1;
+        self.generation = generation;
+        let lasts = self.digests >= if quiet { 1 } else { PATIENCE };
+        self.digests = self.digests.saturating_add(1);
+        lasts
+    }
+
+    fn ends(&mut self, generation: u64) {
+        *self = Self { digests: 0, generation };
+    }
 }
 
 impl Reconcile {
@@ -72,16 +105,22 @@ impl Reconcile {
 
 impl Directory {
     pub(super) fn digest(&self, now: Now) -> Message {
-        Message::Digest { fingerprint: self.fingerprint(), stamp: self.clock.now(now.wall_ms) }
+        let live = u32::try_from(self.live()).unwrap_or(u32::MAX);
+        Message::Digest { fingerprint: self.fingerprint(), live, stamp: self.clock.now(now.wall_ms) }
     }
 
-    pub(super) fn on_digest(&mut self, now: Now, from: &Arc<Contact>, fingerprint: u64, out: &mut Outputs) {
-        let differs = fingerprint != self.fingerprint();
+    pub(super) fn on_digest(&mut self, now: Now, from: &Arc<Contact>, theirs: (u64, u32), out: &mut Outputs) {
+        let (fingerprint, live) = theirs;
+        let (generation, ours) = (self.table.generation(), self.live());
         let Some(neighbour) = self.neighbours.get_mut(&from.name) else { return };
-        let lasting = differs && neighbour.differed;
-        neighbour.differed = differs;
+        if fingerprint == self.table.fingerprint().whole() {
+            return neighbour.doubt.ends(generation);
+        }
+        let lasts = neighbour.doubt.grows(generation);
+        // More than rumours that are on their way: this node has joined, or was cut off.
+        let is_behind = live as usize > ours + ours / 4;
         let busy = self.reconcile.exchange.as_ref().is_some_and(|exchange| exchange.until > now.mono);
-        if lasting && !busy {
+        if (lasts || is_behind) && !busy {
             self.stats.reconciled += 1;
             self.reconcile.news = self.table.len();
             let until = now.mono + EXCHANGE_TIMEOUT;
@@ -90,13 +129,17 @@ impl Directory {
         }
     }
 
-    pub(super) fn on_summary(&mut self, from: &Arc<Contact>, theirs: &[u32; BUCKETS], out: &mut Outputs) {
+    pub(super) fn on_summary(&mut self, now: Now, from: &Arc<Contact>, theirs: &[u32; BUCKETS], out: &mut Outputs) {
         if self.reconcile.is_with(&from.name) {
             // Both began at once: the smaller name goes on.
             if self.own.contact.name < from.name {
                 return;
             }
             self.reconcile.exchange = None;
+        }
+        if self.reconcile.exchange.as_ref().is_some_and(|exchange| exchange.until > now.mono) {
+            // What it lacks is about to come from somebody else.
+            return send(from, Message::Records { records: Vec::new(), last: true }, out);
         }
         if !self.may_serve() {
             return;
@@ -136,7 +179,16 @@ impl Directory {
         }
         self.teach(sender, from, out);
         if last {
-            self.reconcile.end(&from.name);
+            self.end_exchange(from);
+        }
+    }
+
+    /// The own exchange has brought most of what others have, too.
+    fn end_exchange(&mut self, with: &Arc<Contact>) {
+        let (generation, own) = (self.table.generation(), self.reconcile.is_with(&with.name));
+        self.reconcile.end(&with.name);
+        for neighbour in self.neighbours.values_mut().filter(|neighbour| own || neighbour.contact.name == with.name) {
+            neighbour.doubt.ends(generation);
         }
     }
 
@@ -149,18 +201,25 @@ impl Directory {
     }
 
     fn serve(&mut self, to: &Arc<Contact>, buckets: Buckets, out: &mut Outputs) {
-        let records: Vec<Record> =
-            self.table.records().filter(|record| buckets.contains(bucket(&record.contact))).collect();
-        self.reconcile.served += records.len();
-        let mut chunks = records.chunks(MAX_RECORDS).peekable();
-        if chunks.peek().is_none() {
-            send(to, Message::Records { records: Vec::new(), last: true }, out);
+        let buckets = (0..BUCKETS).filter(|bucket| buckets.contains(*bucket));
+        let mut rest = buckets.flat_map(|bucket| self.table.bucket(bucket)).peekable();
+        let mut served = 0;
+        loop {
+            let records: Vec<Record> = rest.by_ref().take(MAX_RECORDS).map(Entry::record).collect();
+            served += records.len();
+            let last = rest.peek().is_none();
+            send(to, Message::Records { records, last }, out);
+            if last {
+                break;
+            }
         }
-        while let Some(chunk) = chunks.next() {
-            send(to, Message::Records { records: chunk.to_vec(), last: chunks.peek().is_none() }, out);
-        }
+        self.reconcile.served += served;
     }
 }
+
+/// Digests in a row (count) that differ before this is more than news on its way, while there is any: half a minute for
+/// a cluster that changes all the time, of which rumours reach each node by several ways.
+const PATIENCE: u8 = 8;
 
 /// After this an exchange that did not end is given up. It crosses the link twice and may bring megabytes.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -12,10 +12,10 @@ use super::deadlines::Deadlines;
 use super::health::Health;
 use super::lease::Lease;
 use super::probe::Probes;
-use super::reconcile::Reconcile;
+use super::reconcile::{Doubt, Reconcile};
 use super::record::{is_live, Record};
-use super::rumours::Rumours;
-use super::table::Table;
+use super::rumours::{free_bit, Rumours};
+use super::table::{Entry, Table};
 use super::{Config, Message, Stats};
 use crate::contact::Contact;
 use crate::hlc::Clock;
@@ -50,9 +50,9 @@ pub struct Directory {
 #[derive(Debug)]
 pub(super) struct Neighbour {
     pub(super) contact: Arc<Contact>,
-    /// Did its last digest differ? A difference counts if the next one differs too; until then rumours are on their
-    /// way. True at the start: a new neighbour that differs is asked at once.
-    pub(super) differed: bool,
+    /// The bit that stands for it in the sets of neighbours who have some news already.
+    pub(super) bit: u64,
+    pub(super) doubt: Doubt,
 }
 
 impl Directory {
@@ -60,7 +60,7 @@ impl Directory {
     pub fn new(config: Config, me: Arc<Contact>, clock: Arc<Clock>, seed: u64, now: Now) -> Self {
         let mut table = Table::new();
         let own = Record { contact: me, version: 1, state: MemberState::Alive };
-        table.set(now.mono, &own);
+        table.set(&own, now.mono);
         let mut random = Random::new(seed);
         let mut directory = Self {
             config,
@@ -85,9 +85,11 @@ impl Directory {
 
     /// The overlay has a new neighbour.
     pub fn neighbour_up(&mut self, now: Now, contact: &Arc<Contact>, out: &mut Outputs) {
-        let neighbour = Neighbour { contact: Arc::clone(contact), differed: true };
-        self.neighbours.insert(contact.name.clone(), neighbour);
+        let was_gone = self.table.get(&contact.name).is_some_and(|known| !is_live(known.state));
         self.heard(now, contact, out);
+        let bit = free_bit(self.neighbours.values().map(|neighbour| neighbour.bit));
+        let doubt = Doubt::new(was_gone, self.table.generation());
+        self.neighbours.insert(contact.name.clone(), Neighbour { contact: Arc::clone(contact), bit, doubt });
         self.tell_own_record(contact, out);
         let digest = self.digest(now);
         send(contact, digest, out);
@@ -95,7 +97,9 @@ impl Directory {
 
     /// The overlay has a neighbour less.
     pub fn neighbour_down(&mut self, name: &NodeName) {
-        self.neighbours.remove(name);
+        if let Some(neighbour) = self.neighbours.remove(name) {
+            self.rumours.left(neighbour.bit);
+        }
         self.reconcile.end(name);
     }
 
@@ -103,11 +107,11 @@ impl Directory {
     pub fn on_message(&mut self, now: Now, from: &Arc<Contact>, message: Message, out: &mut Outputs) {
         self.heard(now, from, out);
         match message {
-            Message::Digest { fingerprint, stamp } => {
+            Message::Digest { fingerprint, live, stamp } => {
                 if self.clock.update(stamp, now.wall_ms).is_err() {
                     self.stats.refused_stamps += 1;
                 }
-                self.on_digest(now, from, fingerprint, out);
+                self.on_digest(now, from, (fingerprint, live), out);
                 self.correct(from, out);
             }
             Message::Probe(record) => {
@@ -119,7 +123,7 @@ impl Directory {
                 self.on_rumours(now, from, records, out);
                 self.on_beats(now, from, beats);
             }
-            Message::Summary(buckets) => self.on_summary(from, &buckets, out),
+            Message::Summary(buckets) => self.on_summary(now, from, &buckets, out),
             Message::Want(buckets) => self.on_want(from, buckets, out),
         }
     }
@@ -139,7 +143,7 @@ impl Directory {
             self.tell_own_record(&neighbour.contact, out);
         }
         self.table.clear();
-        self.table.set(now.mono, &self.own);
+        self.table.set(&self.own, NEVER);
         self.neighbours.clear();
         self.rumours = Rumours::default();
         self.reconcile = Reconcile::default();
@@ -179,9 +183,7 @@ impl Directory {
         }
         self.expire_probes(now, out);
         self.expire_suspects(now, out);
-        while let Some(name) = self.departed.take_due(now.mono) {
-            self.table.take(&name);
-        }
+        self.forget_departed(now);
     }
 
     /// When to be woken next.
@@ -192,12 +194,12 @@ impl Directory {
 
     /// What is believed about a member, this node included.
     pub fn member(&self, name: &NodeName) -> Option<(&Arc<Contact>, MemberState)> {
-        self.table.get(name).map(|(contact, entry)| (contact, entry.state))
+        self.table.get(name).map(|entry| (&entry.contact, entry.state))
     }
 
-    /// Everybody known, those that are gone and this node included, in the order of names.
+    /// Everybody known, those that are gone and this node included, in an order that follows from their names.
     pub fn members(&self) -> impl Iterator<Item = (&Arc<Contact>, MemberState)> {
-        self.table.iter().map(|(contact, entry)| (contact, entry.state))
+        self.table.iter().map(|entry| (&entry.contact, entry.state))
     }
 
     /// How many members are alive or suspect, this node included.
@@ -207,12 +209,12 @@ impl Directory {
 
     /// How many members are suspect.
     pub fn suspects(&self) -> usize {
-        self.suspects.len()
+        self.table.count(MemberState::Suspect)
     }
 
-    /// How many members are down or have left.
+    /// How many other members are down or have left.
     pub fn departed(&self) -> usize {
-        self.departed.len()
+        self.table.gone() - usize::from(self.has_left())
     }
 
     /// Grows with every change of what is believed about anybody.
@@ -232,13 +234,29 @@ impl Directory {
 
     /// Some live members that are no neighbours, for an overlay that knows nobody to ask.
     pub fn suggest(&mut self, count: usize) -> Vec<Arc<Contact>> {
-        let others = self.table.iter().filter(|(contact, entry)| {
-            is_live(entry.state)
-                && contact.name != self.own.contact.name
-                && !self.neighbours.contains_key(&contact.name)
-        });
-        let mut others: Vec<_> = others.map(|(contact, _)| contact).collect();
-        self.random.sample(&mut others, count).iter().map(|contact| Arc::clone(contact)).collect()
+        self.some(count, |entry| is_live(entry.state))
+    }
+
+    /// Some of the members of a kind that are neither neighbours nor this node, at random.
+    pub(super) fn some(&mut self, count: usize, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Arc<Contact>> {
+        let (neighbours, me) = (&self.neighbours, &self.own.contact.name);
+        let is_wanted = |entry: &Entry| {
+            let name = &entry.contact.name;
+            is_wanted(entry) && name != me && !neighbours.contains_key(name)
+        };
+        let mut some: Vec<Arc<Contact>> = Vec::new();
+        for _ in 0..TRIES * count {
+            let Some(entry) = self.table.nth(self.random.below(self.table.len())) else { break };
+            if is_wanted(entry) && some.iter().all(|known| known.name != entry.contact.name) {
+                some.push(Arc::clone(&entry.contact));
+            }
+            if some.len() == count {
+                return some;
+            }
+        }
+        // There are few of them, or none: all are looked at.
+        let mut all: Vec<_> = self.table.iter().filter(|entry| is_wanted(entry)).collect();
+        self.random.sample(&mut all, count).iter().map(|entry| Arc::clone(&entry.contact)).collect()
     }
 
     /// Every [`Config::digest_period`]: compares with the neighbours and looks after the leases.
@@ -266,6 +284,13 @@ impl Directory {
 pub(super) fn send(to: &Arc<Contact>, message: Message, out: &mut Outputs) {
     out.push(Output::Send { to: Arc::clone(to), message: message::Message::Directory(message) });
 }
+
+/// Random members (count) looked at for each one that is wanted, before all are: while most members are wanted this
+/// spares a walk through thousands.
+const TRIES: usize = 16;
+
+/// The end of time.
+pub(super) const NEVER: Time = Time(u64::MAX);
 
 /// The next comparison of digests.
 const ROUND: usize = 0;

@@ -10,6 +10,7 @@ use barrel_p2p_base::{NodeName, Time};
 use super::learn::Source;
 use super::probe::Purpose;
 use super::record::{is_live, Record};
+use super::state::NEVER;
 use super::Directory;
 use crate::machine::{MemberState, Now, Outputs, Why};
 
@@ -38,23 +39,51 @@ impl Directory {
 
     /// The time of these suspects is over.
     pub(super) fn expire_suspects(&mut self, now: Now, out: &mut Outputs) {
-        while let Some(name) = self.suspects.take_due(now.mono) {
-            self.declare_down(now, &name, Source::Expiry, out);
+        while let Some((at, suspect)) = self.suspects.take(now.mono) {
+            if self.table.is_suspect(&suspect, at) {
+                self.declare_down(now, &suspect.name, Source::Expiry, out);
+            }
         }
     }
 
     /// This node did not run for a while, and may have missed what speaks for others.
     pub(super) fn grant_time(&mut self, now: Time) {
-        self.suspects.postpone(now + self.health.stretch(self.config.suspicion));
+        let until = now + self.health.stretch(self.config.suspicion);
+        let table = &mut self.table;
+        self.suspects.postpone(until, |suspect, at| {
+            let counts = table.is_suspect(suspect, at);
+            if let Some(entry) = table.get_mut(&suspect.name).filter(|_| counts) {
+                entry.postpone(until);
+            }
+            counts
+        });
         self.probes.postpone(now + self.config.probe_timeout);
     }
 
+    /// A suspect has some time to refute.
+    pub(super) fn await_refutation(&mut self, now: Now, record: &Record) {
+        let until = now.mono + self.health.stretch(self.config.suspicion);
+        self.table.set(record, until);
+        self.suspects.add(until, &record.contact);
+    }
+
     /// Remembers for a while that a member is gone.
-    pub(super) fn bury(&mut self, now: Now, name: &NodeName) {
-        self.departed.set(name, now.mono + self.config.memory);
-        while self.departed.len() > MAX_DEPARTED {
-            if let Some(name) = self.departed.take_first() {
-                self.table.take(&name);
+    pub(super) fn bury(&mut self, now: Now, record: &Record) {
+        let until = now.mono + self.config.memory;
+        self.table.set(record, until);
+        self.departed.add(until, &record.contact);
+        let table = &self.table;
+        self.departed.tidy(table.gone(), |gone, at| table.is_gone(gone, at));
+        self.forget_departed(now);
+    }
+
+    /// Forgets those that have been gone for too long, and the longest gone if there are too many.
+    pub(super) fn forget_departed(&mut self, now: Now) {
+        loop {
+            let until = if self.table.gone() > MAX_DEPARTED { NEVER } else { now.mono };
+            let Some((at, gone)) = self.departed.take(until) else { break };
+            if self.table.is_gone(&gone, at) {
+                self.table.take(&gone.name);
             }
         }
     }

@@ -140,7 +140,7 @@ fn a_life_from_the_far_future_is_refused_unless_a_link_proves_it() {
 #[test]
 fn whoever_speaks_is_a_member_until_it_says_more_about_itself() {
     let mut directory = directory();
-    let digest = Message::Digest { fingerprint: 0, stamp: stamp(0) };
+    let digest = Message::Digest { fingerprint: 0, live: 1, stamp: stamp(0) };
     assert_eq!(receive(&mut directory, at(1), 1, digest), [up(1)]);
     // Nobody else needs to hear it from here.
     assert!(!directory.flush_due(at(200)));

@@ -6,13 +6,14 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
+use crate::directory::table::Entry;
 use crate::directory::BUCKETS;
 
 #[test]
 fn equal_neighbours_exchange_nothing_but_digests() {
     let mut directory = with_neighbours(&[1]);
     for _ in 0..5 {
-        let digest = Message::Digest { fingerprint: directory.fingerprint(), stamp: stamp(0) };
+        let digest = Message::Digest { fingerprint: directory.fingerprint(), live: 2, stamp: stamp(0) };
         assert_eq!(receive(&mut directory, at(1), 1, digest), []);
     }
 }
@@ -21,7 +22,7 @@ fn equal_neighbours_exchange_nothing_but_digests() {
 fn a_difference_counts_once_it_lasts() {
     let mut directory = with_neighbours(&[1]);
     let fingerprint = directory.fingerprint();
-    let digest = |fingerprint| Message::Digest { fingerprint, stamp: stamp(0) };
+    let digest = |fingerprint| Message::Digest { fingerprint, live: 2, stamp: stamp(0) };
     assert_eq!(receive(&mut directory, at(1), 1, digest(fingerprint)), []);
     assert_eq!(receive(&mut directory, at(2), 1, digest(7)), []);
     let summary = Message::Summary(directory.table.fingerprint().summary());
@@ -34,23 +35,77 @@ fn a_difference_counts_once_it_lasts() {
 #[test]
 fn a_new_neighbour_that_differs_is_asked_at_once() {
     let mut directory = with_neighbours(&[1]);
-    let out = receive(&mut directory, at(1), 1, Message::Digest { fingerprint: 7, stamp: stamp(0) });
+    let out = receive(&mut directory, at(1), 1, Message::Digest { fingerprint: 7, live: 2, stamp: stamp(0) });
     assert_eq!(out, [send(1, Message::Summary(directory.table.fingerprint().summary()))]);
+}
+
+/// In a storm of joins no two directories are ever equal, and comparing them would cost more than the joins.
+#[test]
+fn while_news_comes_in_a_difference_is_left_to_it_for_a_while() {
+    let mut directory = with_neighbours(&[1]);
+    let mut asked = Vec::new();
+    for round in 0..20 {
+        let news = [2, 3].map(|member| claim(10 + 2 * round + member, 1, Alive));
+        hear(&mut directory, at(0), 1, news.to_vec());
+        let digest = Message::Digest { fingerprint: 7, live: 2, stamp: stamp(0) };
+        if !receive(&mut directory, at(0), 1, digest).is_empty() {
+            asked.push(round);
+            receive(&mut directory, at(0), 1, Message::Records { records: Vec::new(), last: true });
+        }
+    }
+    assert_eq!(asked, [7, 16]);
+}
+
+#[test]
+fn who_knows_far_less_than_a_neighbour_asks_whatever_comes_in() {
+    let mut directory = with_neighbours(&[1]);
+    hear(&mut directory, at(0), 1, (2..40).map(|member| claim(member, 1, Alive)).collect());
+    let digest = |live| Message::Digest { fingerprint: 7, live, stamp: stamp(0) };
+    assert_eq!(receive(&mut directory, at(0), 1, digest(50)), []);
+    hear(&mut directory, at(0), 1, vec![claim(98, 1, Alive), claim(99, 1, Alive)]);
+    let summary = Message::Summary(directory.table.fingerprint().summary());
+    assert_eq!(receive(&mut directory, at(0), 1, digest(54)), [send(1, summary)]);
+}
+
+#[test]
+fn a_neighbour_that_was_held_to_be_gone_is_asked_whatever_comes_in() {
+    let mut directory = with_neighbours(&[1, 2]);
+    unreachable(&mut directory, at(1000), 1, Why::Stopped);
+    directory.neighbour_down(&name(1));
+    directory.neighbour_up(at(2000), &contact(1, 0), &mut Vec::new());
+    hear(&mut directory, at(2000), 2, (3..40).map(|member| claim(member, 1, Alive)).collect());
+    let summary = Message::Summary(directory.table.fingerprint().summary());
+    let digest = Message::Digest { fingerprint: 7, live: 2, stamp: stamp(0) };
+    assert!(sent_to(1, &receive(&mut directory, at(2000), 1, digest)).contains(&summary));
+}
+
+#[test]
+fn who_is_about_to_get_everything_takes_it_from_one() {
+    let mut directory = with_neighbours(&[1, 2]);
+    let digest = Message::Digest { fingerprint: 7, live: 2, stamp: stamp(0) };
+    assert_eq!(receive(&mut directory, at(1), 2, digest).len(), 1);
+    let summary = Message::Summary(Box::new([1; BUCKETS]));
+    let nothing = Message::Records { records: Vec::new(), last: true };
+    assert_eq!(receive(&mut directory, at(2), 1, summary.clone()), [send(1, nothing)]);
+    assert!(receive(&mut directory, at(5001), 1, summary).len() > 1, "the exchange was given up");
 }
 
 #[test]
 fn a_digest_of_somebody_else_is_only_a_sign_of_life() {
     let mut directory = with_neighbours(&[1]);
     for _ in 0..3 {
-        assert!(sent_to(9, &receive(&mut directory, at(1), 9, Message::Digest { fingerprint: 7, stamp: stamp(0) }))
-            .is_empty());
+        assert!(sent_to(
+            9,
+            &receive(&mut directory, at(1), 9, Message::Digest { fingerprint: 7, live: 2, stamp: stamp(0) })
+        )
+        .is_empty());
     }
 }
 
 #[test]
 fn stamps_move_the_clock_unless_they_are_from_the_far_future() {
     let mut directory = with_neighbours(&[1]);
-    let digest = |ms| Message::Digest { fingerprint: 7, stamp: stamp(ms) };
+    let digest = |ms| Message::Digest { fingerprint: 7, live: 2, stamp: stamp(ms) };
     receive(&mut directory, at(0), 1, digest(50_000));
     assert!(directory.clock.now(WALL_MS) > stamp(50_000));
     receive(&mut directory, at(0), 1, digest(60_001));
@@ -156,7 +211,7 @@ proptest! {
         a.expire_suspects(at(20_000), &mut out);
         b.expire_suspects(at(20_000), &mut out);
         let live = |directory: &Directory| -> Vec<_> {
-            let live = directory.table.records().filter(|record| record.state == Alive && record.version > 0);
+            let live = directory.table.iter().map(Entry::record).filter(|record| record.state == Alive && record.version > 0);
             live.collect()
         };
         prop_assert_eq!(live(&a), live(&b));

@@ -58,7 +58,7 @@ fn a_member_that_never_beats_is_asked_and_then_suspected() {
     let mut asked = None;
     for ms in (0..30_000).step_by(100) {
         // The neighbour speaks; the other one does not.
-        let digest = Message::Digest { fingerprint: directory.fingerprint(), stamp: stamp(0) };
+        let digest = Message::Digest { fingerprint: directory.fingerprint(), live: 2, stamp: stamp(0) };
         receive(&mut directory, at(ms), 1, digest);
         let out = run(&mut directory, ms);
         if asked.is_none() && sent_to(2, &out) == [Message::Probe(claim(2, 1, Alive))] {
@@ -143,6 +143,7 @@ fn one_member_that_is_down_is_not_tried_by_everybody() {
             hear(&mut directory, at(0), 1, vec![claim(member, 1, Alive)]);
         }
         unreachable(&mut directory, at(0), 1, Why::Stopped);
+        directory.neighbour_down(&name(1));
         let mut out = Outputs::new();
         directory.probe_round(at(0), &mut out);
         tries += sent_to(1, &out).len();

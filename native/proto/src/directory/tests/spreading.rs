@@ -48,6 +48,15 @@ fn the_first_news_leaves_at_once_and_the_next_ones_together() {
 }
 
 #[test]
+fn a_new_neighbour_gets_what_a_former_one_has_brought() {
+    let mut directory = with_neighbours(&[1, 2]);
+    hear(&mut directory, at(200), 1, vec![claim(4, 1, Alive)]);
+    directory.neighbour_down(&name(1));
+    directory.neighbour_up(at(200), &contact(4, 0), &mut Vec::new());
+    assert_eq!(flush(&mut directory, at(200), &[4]), [rumours(4, vec![claim(4, 1, Alive)])]);
+}
+
+#[test]
 fn only_the_latest_about_a_member_travels() {
     let mut directory = with_neighbours(&[1, 2]);
     hear(&mut directory, at(200), 1, vec![claim(3, 1, Alive), claim(3, 2, Suspect), claim(3, 3, Alive)]);
@@ -76,7 +85,7 @@ fn a_new_neighbour_hears_who_this_is_and_may_compare() {
     let mut out = Vec::new();
     directory.neighbour_up(at(10), &contact(1, 0), &mut out);
     let fingerprint = directory.fingerprint();
-    let digest = Message::Digest { fingerprint, stamp: stamp(10) };
+    let digest = Message::Digest { fingerprint, live: 2, stamp: stamp(10) };
     assert_eq!(out, [up(1), rumours(1, vec![claim(0, 1, Alive)]), send(1, digest)]);
 }
 

@@ -38,6 +38,17 @@ fn a_refuted_suspicion_does_not_end_the_member_later() {
 }
 
 #[test]
+fn who_comes_and_goes_without_end_fills_no_memory() {
+    let mut directory = with_neighbours(&[1, 2]);
+    for version in 0..10_000 {
+        let now = at(1000 + u64::from(version));
+        hear(&mut directory, now, 2, vec![claim(1, 2 * version + 2, Left)]);
+        hear(&mut directory, now, 2, vec![claim(1, 2 * version + 3, Alive)]);
+    }
+    assert!(directory.departed.len() < 100, "{}", directory.departed.len());
+}
+
+#[test]
 fn an_older_refutation_does_not_clear_a_suspect() {
     let mut directory = with_neighbours(&[1, 2]);
     unreachable(&mut directory, at(1000), 1, Why::Lost);
@@ -97,7 +108,7 @@ fn who_is_believed_down_and_asks_is_told_so_and_comes_back() {
     let mut directory = with_neighbours(&[1, 2]);
     unreachable(&mut directory, at(1000), 1, Why::Stopped);
     flush(&mut directory, at(1000), &[]);
-    let digest = Message::Digest { fingerprint: directory.fingerprint(), stamp: stamp(0) };
+    let digest = Message::Digest { fingerprint: directory.fingerprint(), live: 2, stamp: stamp(0) };
     assert_eq!(receive(&mut directory, at(1100), 1, digest), [rumours(1, vec![claim(1, 1, Down)])]);
     assert_eq!(hear(&mut directory, at(1200), 1, vec![claim(1, 2, Alive)]), [up(1)]);
     assert_eq!(flush(&mut directory, at(1200), &[]), [rumours(2, vec![claim(1, 2, Alive)])]);

@@ -27,7 +27,7 @@ fn examples() -> Vec<Message> {
     let mut summary = Box::new([0; BUCKETS]);
     summary[3] = u32::MAX;
     vec![
-        Message::Digest { fingerprint: u64::MAX, stamp: stamp(1) },
+        Message::Digest { fingerprint: u64::MAX, live: 9, stamp: stamp(1) },
         Message::Probe(claim(1, 2, Down)),
         Message::Records { records: records.clone(), last: true },
         Message::Records { records: Vec::new(), last: false },
