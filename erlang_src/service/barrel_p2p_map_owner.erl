@@ -9,13 +9,15 @@ batches with other work between them. After a crash the successor finds the cont
 """.
 
 -behaviour(gen_server).
--export([start_link/3, put/5, remove/3, delete/1, store/1]).
+-export([start_link/4, put/5, remove/3, delete/1, store/1]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -record(state, {name :: atom(),
                 table :: ets:table(),
                 options :: barrel_p2p_map_options:options(),
                 store :: barrel_p2p_store:store(),
+                %% As long as it lives, who ends us means to end the map.
+                keeper :: pid(),
                 presence :: barrel_p2p_map_presence:presence(),
                 %% Who waits for the disk, oldest first.
                 waiting = queue:new() :: queue:queue({barrel_p2p_store:seq(), gen_server:from()}),
@@ -27,9 +29,10 @@ batches with other work between them. After a crash the successor finds the cont
 %% How long to wait before a batch that the log had no room for is tried again.
 -define(BUSY_MS, 10).
 
--spec start_link(Name :: atom(), ets:table(), barrel_p2p_map_options:options()) -> gen_server:start_ret().
-start_link(Name, Table, Options) ->
-    gen_server:start_link({local, barrel_p2p_map:owner_name(Name)}, ?MODULE, {Name, Table, Options}, []).
+%% Keeper is the process whose death is a crash of all maps and not their end.
+-spec start_link(Name :: atom(), ets:table(), barrel_p2p_map_options:options(), Keeper :: pid()) -> gen_server:start_ret().
+start_link(Name, Table, Options, Keeper) ->
+    gen_server:start_link({local, barrel_p2p_map:owner_name(Name)}, ?MODULE, {Name, Table, Options, Keeper}, []).
 
 %% Callers encode, since there are more of them.
 -spec put(gen_server:server_ref(), KeyBytes :: binary(), ValueBytes :: binary(), Key :: term(), Value :: term()) -> ok | refusal().
@@ -49,13 +52,14 @@ delete(Owner) ->
 store(Owner) ->
     gen_server:call(Owner, store, infinity).
 
--spec init({atom(), ets:table(), barrel_p2p_map_options:options()}) -> {ok, #state{}, {continue, pull}} | {stop, term()}.
-init({Name, Table, #{tombstone_ttl_ms := Ttl, prune_on_peer_down := Prunes} = Options}) ->
+-spec init({atom(), ets:table(), barrel_p2p_map_options:options(), pid()}) -> {ok, #state{}, {continue, pull}} | {stop, term()}.
+init({Name, Table, #{tombstone_ttl_ms := Ttl, prune_on_peer_down := Prunes} = Options, Keeper}) ->
     process_flag(trap_exit, true),
     case barrel_p2p_store:open(barrel_p2p_map:replica_name(Name), #{tombstone_ttl_ms => Ttl, persist => directory(Options)}) of
         {ok, Store} ->
             ok = watch_members(Options),
-            State = #state{name = Name, table = Table, options = Options, store = Store, presence = barrel_p2p_map_presence:new(Prunes)},
+            State = #state{name = Name, table = Table, options = Options, store = Store, keeper = Keeper,
+                           presence = barrel_p2p_map_presence:new(Prunes)},
             {ok, loaded(start, State), {continue, pull}};
         {error, Error} ->
             {stop, {shutdown, Error}}
@@ -122,12 +126,13 @@ handle_info(scan, #state{options = #{scan_ms := Period, tombstone_ttl_ms := Ttl}
 handle_info(_Other, State) ->
     {noreply, State}.
 
-%% Killed, it leaves the store to its successor.
+%% After a crash the store is left to the successor.
 -spec terminate(term(), #state{}) -> ok.
-terminate(Reason, #state{store = Store}) when Reason =:= shutdown; Reason =:= normal ->
-    barrel_p2p_store:close(Store);
-terminate(_Reason, _State) ->
-    ok.
+terminate(Reason, #state{store = Store, keeper = Keeper}) ->
+    case (Reason =:= shutdown orelse Reason =:= normal) andalso is_process_alive(Keeper) of
+        true -> barrel_p2p_store:close(Store);
+        false -> ok
+    end.
 
 %% Local writes.
 

@@ -28,7 +28,9 @@ new_index() ->
 %% The caller becomes the owner of the content of a map.
 -spec new(atom(), Owner :: atom(), barrel_p2p_map_options:options()) -> ets:table().
 new(Name, Owner, Options) ->
-    Table = ets:new(barrel_p2p_map:tab_name(Name), [public, named_table, {read_concurrency, true}]),
+    Table = barrel_p2p_map:tab_name(Name),
+    ok = wait_for_the_end_of(ets:info(Table, owner)),
+    Table = ets:new(Table, [public, named_table, {read_concurrency, true}]),
     Id = ets:whereis(Table),
     true = ets:insert(?INDEX, {Name, Id, Owner, Options}),
     Id.
@@ -101,6 +103,14 @@ of_origin(Table, {from, Node}) ->
     ets:select(Table, [{{'$1', '_', Node}, [], ['$1']}], ?STEP);
 of_origin(_Table, Continuation) ->
     ets:select(Continuation).
+
+%% The map before, when its supervisor was killed.
+-spec wait_for_the_end_of(pid() | undefined) -> ok.
+wait_for_the_end_of(undefined) ->
+    ok;
+wait_for_the_end_of(Pid) ->
+    Monitor = monitor(process, Pid),
+    receive {'DOWN', Monitor, process, Pid, _} -> ok end.
 
 -spec select(term(), term()) -> [term()].
 select(Name, Result) ->

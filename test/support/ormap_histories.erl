@@ -1,7 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 -module(ormap_histories).
 -moduledoc """
-Generated OR-maps and histories, from few keys, times, nodes and values, so that everything collides with everything.
+Generated OR-maps and histories, from few keys, times, nodes and values, so that everything collides with everything. The times are recent: a
+native store does not take a tombstone that is past its time to live.
 """.
 
 -export([seed/0, any_map/0, play/2]).
@@ -10,7 +11,7 @@ Generated OR-maps and histories, from few keys, times, nodes and values, so that
 -define(VALUES, [0, 1, 1.0, a, <<"a">>, {a, [1, 2]}, #{1 => 2, 1.0 => 3}]).
 -define(NODES, ['a@h', 'b@h', 'ab@h']).
 
-%% Seeds the random numbers of this process.
+%% Seeds the random numbers of this process and sets its time.
 -spec seed() -> integer().
 seed() ->
     Seed = case os:getenv("BARREL_P2P_SEED") of
@@ -18,6 +19,7 @@ seed() ->
                Text -> list_to_integer(Text)
            end,
     _ = rand:seed(exsss, Seed),
+    _ = put(?MODULE, erlang:system_time(millisecond)),
     Seed.
 
 %% Up to eight keys, as somebody might send them.
@@ -26,7 +28,7 @@ any_map() ->
     maps:from_list([{one_of(?KEYS), any_entry()} || _ <- lists:seq(1, rand:uniform(9) - 1)]).
 
 any_entry() ->
-    Stamp = {timestamp, rand:uniform(3), rand:uniform(2) - 1},
+    Stamp = {timestamp, get(?MODULE) - rand:uniform(3), rand:uniform(2) - 1},
     case rand:uniform(3) of
         1 -> {tombstone, Stamp};
         _ -> {value, one_of(?VALUES), #{{one_of(?NODES), Stamp} => true}}
