@@ -8,7 +8,7 @@ refusals, as the name of the QUIC close code. The texts stand here and nowhere e
 """.
 
 -export([text/1, codes/0]).
--export_type([refusal/0, failure/0, membership/0, start/0, disk/0, code/0]).
+-export_type([refusal/0, failure/0, membership/0, start/0, disk/0, log/0, code/0]).
 
 %% Sent to the peer as a close code.
 -type refusal() :: shutdown | idle | duplicate | superseded | halted | protocol_error | unsupported_version | invalid_name | bad_signature
@@ -24,7 +24,9 @@ refusals, as the name of the QUIC close code. The texts stand here and nowhere e
 -type disk() :: key_pair_mismatch | key_file_corrupt | key_file_incomplete | key_write_failed | pin_file_corrupt | pin_write_failed
               | certificate_corrupt | certificate_failed | certificate_write_failed | backup_failed | dir_unwritable | file_unreadable
               | file_write_failed | random_failed.
--type code() :: refusal() | failure() | membership() | start() | disk().
+%% Why the files of a store or log cannot be used.
+-type log() :: disk_full | read_only | permission | no_directory | too_many_files | in_use | already_open | newer_files | io.
+-type code() :: refusal() | failure() | membership() | start() | disk() | log().
 -type words() :: [1..255, ...].
 -type row() :: {code(), Problem :: words(), Advice :: words()}.
 
@@ -42,7 +44,7 @@ codes() ->
 
 -spec table() -> [row(), ...].
 table() ->
-    refusals() ++ failures() ++ membership() ++ start() ++ disk().
+    refusals() ++ failures() ++ membership() ++ start() ++ disk() ++ log().
 
 -spec refusals() -> [{refusal(), words(), words()}, ...].
 refusals() ->
@@ -118,3 +120,15 @@ disk() ->
      {file_unreadable, "a file cannot be read", "give it to the user who runs the node"},
      {file_write_failed, "a file cannot be written or removed", "check permissions and free space"},
      {random_failed, "the system gave no random bytes", "check that /dev/urandom is there"}].
+
+-spec log() -> [{log(), words(), words()}, ...].
+log() ->
+    [{disk_full, "the disk is full", "make room; what waits is written by itself then"},
+     {read_only, "the disk can only be read", "mount it for writing, or choose another directory"},
+     {permission, "the files are not for the user who runs the node", "give them to that user"},
+     {no_directory, "the directory cannot be made", "create it and give it to the user who runs the node"},
+     {too_many_files, "no more files can be opened", "raise the limit of the system on open files"},
+     {in_use, "something else has the files open", "close it, or give this one another name or directory"},
+     {already_open, "it is open already, with files elsewhere or without", "delete it first"},
+     {newer_files, "the files were written by a newer version", "upgrade barrel_p2p on this node"},
+     {io, "the disk reports an error", "look into the log of the system"}].

@@ -100,7 +100,7 @@ impl Reason {
             Self::Permission => "permission",
             Self::ReadOnly => "read_only",
             Self::TooManyFiles => "too_many_files",
-            Self::UnsupportedVersion => "unsupported_version",
+            Self::UnsupportedVersion => "newer_files",
         }
     }
 

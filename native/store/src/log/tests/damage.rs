@@ -151,6 +151,6 @@ fn files_of_a_newer_version_are_refused_and_left_alone() {
         content[..FILE_HEADER_BYTES].copy_from_slice(&header);
     });
     let before = disk.files();
-    assert_eq!(Owner::open(&disk, &mut promises).err().unwrap().code(), "unsupported_version");
+    assert_eq!(Owner::open(&disk, &mut promises).err().unwrap().code(), "newer_files");
     assert_eq!(disk.files(), before);
 }
