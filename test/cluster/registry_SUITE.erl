@@ -198,7 +198,8 @@ garbage_of_a_member_harms_nobody(Config) ->
                       Values = [none, {self(), #{}, 1}, {self(), [], {1, 1}}, {no_pid, #{}, {1, 1}}, [], <<131>>],
                       Terms = [{barrel_p2p_store:key(Key), barrel_p2p_store:value({self(), #{}, {1, 1}})} || Key <- Keys]
                           ++ [{barrel_p2p_store:key({{value, N}, NodeA}), barrel_p2p_store:value(Value)} || {N, Value} <- lists:enumerate(Values)],
-                      Bytes = [{<<>>, <<>>}, {<<131>>, <<131, 106>>}, {<<"no term">>, <<131, 106>>}, {barrel_p2p_store:key({bytes, NodeA}), <<131, 80, 0>>}],
+                      Bytes = [{<<>>, <<>>}, {<<131>>, <<131, 106>>}, {<<"no term">>, <<131, 106>>},
+                               {barrel_p2p_store:key({bytes, NodeA}), <<131, 80, 0>>}],
                       _ = [{ok, _} = barrel_p2p_store:put(Store, Key, Value) || {Key, Value} <- Terms ++ Bytes],
                       length(Terms ++ Bytes)
                   end),
