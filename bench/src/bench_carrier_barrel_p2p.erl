@@ -14,6 +14,7 @@ vm(Folder, Role) ->
              "-pa", filename:dirname(code:which(barrel_p2p_dist)),
              "-barrel_p2p", "auth_key_dir", quoted(filename:join(Own, "keys")),
              "quic_cert_dir", quoted(filename:join(Own, "quic")),
+             "barrel_p2p_map_data_dir", quoted(filename:join(Own, "maps")),
              "discovery_dir", quoted(filename:join(Folder, "discovery"))],
     {Flags, []}.
 
