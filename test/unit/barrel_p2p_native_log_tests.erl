@@ -1,6 +1,9 @@
 %% SPDX-License-Identifier: Apache-2.0
-%% The NIFs of logs; what a log keeps is tested in native/store.
 -module(barrel_p2p_native_log_tests).
+-moduledoc """
+The NIFs of logs; what a log keeps is tested in native/store.
+""".
+
 -include_lib("eunit/include/eunit.hrl").
 
 -define(NIF, barrel_p2p_nif).

@@ -1,5 +1,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 -module(barrel_p2p_store_tests).
+-moduledoc """
+The least of stores that every owner builds on, without a cluster; `store_SUITE` has the cluster.
+""".
+
 -include_lib("eunit/include/eunit.hrl").
 
 -define(S, barrel_p2p_store).
