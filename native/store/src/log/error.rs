@@ -44,6 +44,8 @@ pub enum Reason {
     InvalidName,
     /// Any other failure of the disk.
     Io,
+    /// The files were written by a newer version.
+    NewerFiles,
     /// The directory is not there, or is no directory.
     NoDirectory,
     /// The node may not.
@@ -52,8 +54,6 @@ pub enum Reason {
     ReadOnly,
     /// The process or the system has no file handles left.
     TooManyFiles,
-    /// The files were written by a newer version.
-    UnsupportedVersion,
 }
 
 impl AppendError {
@@ -96,11 +96,11 @@ impl Reason {
             Self::InUse => "in_use",
             Self::InvalidName => "invalid_name",
             Self::Io => "io",
+            Self::NewerFiles => "newer_files",
             Self::NoDirectory => "no_directory",
             Self::Permission => "permission",
             Self::ReadOnly => "read_only",
             Self::TooManyFiles => "too_many_files",
-            Self::UnsupportedVersion => "newer_files",
         }
     }
 
@@ -120,6 +120,32 @@ impl Reason {
             Self::ReadOnly
         } else {
             Self::Io
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_has_one_word_for_erlang() {
+        for (errno, code) in [
+            (Errno::ACCESS, "permission"),
+            (Errno::DQUOT, "disk_full"),
+            (Errno::FBIG, "disk_full"),
+            (Errno::IO, "io"),
+            (Errno::MFILE, "too_many_files"),
+            (Errno::NFILE, "too_many_files"),
+            (Errno::NOENT, "no_directory"),
+            (Errno::NOSPC, "disk_full"),
+            (Errno::NOTDIR, "no_directory"),
+            (Errno::PERM, "permission"),
+            (Errno::ROFS, "read_only"),
+        ] {
+            let error = LogError::io(Path::new("data/x"), &errno.into());
+            assert_eq!(error.code(), code, "{errno:?}");
+            assert!(error.detail().starts_with("data/x: "), "{}", error.detail());
         }
     }
 }

@@ -87,7 +87,7 @@ impl Found {
         let mut file = disk.open(&path).map_err(failed)?;
         let condition = reader::read(&mut *file, name, each).map_err(failed)?;
         if condition.is_newer {
-            return Err(LogError::new(Reason::UnsupportedVersion, &path, "written by a newer version"));
+            return Err(LogError::new(Reason::NewerFiles, &path, "written by a newer version"));
         }
         if condition.is_damaged {
             self.recovery.damaged.push(name.damaged(dir));

@@ -226,3 +226,30 @@ fn after_a_failed_sync_the_segment_is_never_touched_again() {
     disk.crash(Crash::Nothing, &mut Random::new(1));
     Owner::open(&disk, &mut promises).unwrap();
 }
+
+#[test]
+fn a_deletion_that_is_interrupted_leaves_all_or_nothing() {
+    let (mut whole, mut gone) = (0, 0);
+    for operation in 0..12 {
+        for (round, crash) in CRASHES.iter().enumerate() {
+            println!("at operation {operation}, then {crash:?}");
+            let random = &mut Random::new(round as u64);
+            let (disk, mut promises) = (FaultyDisk::new(), Promises::default());
+            play(&disk, &mut promises, &[Step::Append(3), Step::Snapshot, Step::Append(2)]).unwrap();
+            disk.fault_at(operation, Fault::KillAfter);
+            let _ = Log::delete(&disk, Path::new("/data"), "log");
+            disk.crash(*crash, random);
+            let mut found = 0;
+            let each = &mut |_| found += 1;
+            let (log, _) = Log::open(Arc::new(disk.clone()), Path::new("/data"), "log", each, |_| {}).unwrap();
+            log.close().unwrap();
+            assert!(disk.files().iter().all(|path| path.starts_with("/data/log/")), "{:?}", disk.files());
+            match found {
+                0 => gone += 1,
+                5 => whole += 1,
+                _ => panic!("{found} records of five"),
+            }
+        }
+    }
+    assert!(whole > 0 && gone > 0, "{whole} and {gone}");
+}
