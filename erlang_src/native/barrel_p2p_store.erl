@@ -28,7 +28,7 @@ keys, and the owner rejects them like anything else it does not want.
 -type cursor() :: start | barrel_p2p_nif:store_cursor().
 -type seq() :: non_neg_integer().
 %% Nothing was written. busy: wait for the next {synced, _} and try again. closed: by close/1, or another process owns it.
--type refusal() :: {error, too_large | busy | closed}.
+-type refusal() :: {error, busy | closed}.
 -type timestamp() :: {timestamp, WallMs :: non_neg_integer(), Logical :: non_neg_integer()}.
 -type ormap() :: #{Key :: term() => {value, term(), #{{node(), timestamp()} => true}} | {tombstone, timestamp()}}.
 
@@ -70,12 +70,12 @@ key(Term) ->
 value(Term) ->
     term_to_binary(Term, [{minor_version, 2}]).
 
--spec put(store(), KeyBytes :: binary(), ValueBytes :: binary()) -> {ok, seq()} | refusal().
+-spec put(store(), KeyBytes :: binary(), ValueBytes :: binary()) -> {ok, seq()} | refusal() | {error, too_large}.
 put(Store, KeyBytes, ValueBytes) ->
     barrel_p2p_nif:store_put(Store, KeyBytes, ValueBytes, node()).
 
 %% Leaves a tombstone, also for a key that is not there: somebody else may have it.
--spec remove(store(), KeyBytes :: binary()) -> {ok, seq()} | refusal().
+-spec remove(store(), KeyBytes :: binary()) -> {ok, seq()} | refusal() | {error, too_large}.
 remove(Store, KeyBytes) ->
     barrel_p2p_nif:store_remove(Store, KeyBytes).
 
