@@ -240,6 +240,7 @@ acknowledged_writes_survive_kill(Config) ->
     Dir = filename:join(proplists:get_value(priv_dir, Config), "killed"),
     Options = ?TTL#{persist => Dir},
     Rounds = barrel_p2p_test:rounds(?KILLS),
+    ct:timetrap({seconds, 60 + 10 * Rounds}),
     Final = lists:foldl(
         fun(Round, Known) ->
             Peer = barrel_p2p_test:start(Cluster, none, #{data => "killed"}),
