@@ -59,7 +59,7 @@ find_route(Node) ->
         {gone, View} -> {via, lists:nth(rand:uniform(length(View)), View)}
     end.
 
--spec init([]) -> {ok, state()}.
+-spec init([]) -> {ok, #{}}.
 init([]) ->
     ok = barrel_p2p_direct:subscribe(?MODULE, self()),
     {ok, #{}}.
@@ -104,7 +104,7 @@ is_query(Id, Ttl, Visited, DeadlineMs) ->
 -spec is_positive(term()) -> boolean().
 is_positive(Number) -> is_integer(Number) andalso Number > 0.
 
--spec is_short(term(), non_neg_integer()) -> boolean().
+-spec is_short(term(), 0..?MAX_VISITED) -> boolean().
 is_short([], _) -> true;
 is_short([Node | Rest], Left) when is_atom(Node), Left > 0 -> is_short(Rest, Left - 1);
 is_short(_, _) -> false.

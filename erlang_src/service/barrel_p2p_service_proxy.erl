@@ -93,7 +93,7 @@ handle_info({timeout, Opening, ?MODULE}, #state{opening = Opening} = State) ->
     {noreply, opened(State)};
 handle_info({'DOWN', Opening, process, _, Result}, #state{opening = Opening} = State) ->
     case Result of
-        connected -> {noreply, opened(State)};
+        normal -> {noreply, opened(State)};
         _ -> {noreply, all_answered({error, node_down}, State#state{opening = none, waiting = [], casts = 0})}
     end;
 handle_info({'DOWN', Monitor, process, _, noconnection}, #state{monitor = Monitor} = State) ->
@@ -144,7 +144,7 @@ open(nosuspend, _State) ->
     erlang:start_timer(?BUSY_MS, self(), ?MODULE);
 open(noconnect, #state{pid = Pid}) ->
     Node = node(Pid),
-    {_, Monitor} = spawn_monitor(fun() -> exit(case net_kernel:connect_node(Node) of true -> connected; _ -> unreachable end) end),
+    {_, Monitor} = spawn_monitor(fun() -> net_kernel:connect_node(Node) =:= true orelse exit(unreachable) end),
     Monitor.
 
 %% Sends what has waited, as far as it goes. Calls that were given up meanwhile are left out.

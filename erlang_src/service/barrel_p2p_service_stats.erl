@@ -26,7 +26,7 @@ index(request_dropped) -> 1;
 index(cast_dropped) -> 2;
 index(rejected) -> 3.
 
--spec name(counter()) -> binary().
+-spec name(counter()) -> <<_:64, _:_*8>>.
 name(request_dropped) -> <<"barrel_p2p.router.request_dropped">>;
 name(cast_dropped) -> <<"barrel_p2p.service_proxy.cast_dropped">>;
 name(rejected) -> <<"barrel_p2p.registry.rejected">>.
