@@ -2,8 +2,8 @@
 //! A process that writes as fast as it can is killed at a random moment, again and again: every record that it was told
 //! to be durable must be there.
 //!
-//! The program starts itself as the writer. The writer puts ever growing numbers under 512 keys, makes snapshots all the
-//! time, and prints each acknowledged number. `BARREL_P2P_KILL_ROUNDS=500` makes it take longer.
+//! The program starts itself as the writer. The writer puts ever growing numbers under 512 keys, makes snapshots all
+//! the time, and prints what is acknowledged. `BARREL_P2P_KILL_ROUNDS=500` makes it take longer.
 
 #![allow(clippy::expect_used)]
 

@@ -106,13 +106,14 @@ impl Log {
         self.queue.append(record)
     }
 
-    /// Would [`Log::append`] take a record of so many bytes now?
+    /// Would [`Log::append`] take so many bytes now, in one record or in a few? When nobody else appends, it still will
+    /// when they come.
     pub fn ready(&self, bytes: usize) -> Result<(), AppendError> {
         self.queue.ready(bytes)
     }
 
-    /// Makes a snapshot in the background, from a source that knows all that was appended before, and may know more. Its
-    /// records are pulled one by one and may block. `Busy`: one is being made.
+    /// Makes a snapshot in the background, from a source that knows all that was appended before, and may know more.
+    /// Its records are pulled one by one, which may block. `Busy`: one is being made.
     pub fn snapshot(&self, source: Box<dyn Iterator<Item = Bytes> + Send>) -> Result<(), AppendError> {
         self.queue.snapshot(source)
     }

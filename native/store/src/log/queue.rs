@@ -20,6 +20,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Bytes that a record costs beside its own.
 const OVERHEAD_BYTES: usize = 64;
 
+/// Bytes that are left free when somebody is told that there is room: who has asked may come with several records.
+const SPARE_BYTES: usize = 64 * 1024;
+
 /// Records for a snapshot.
 pub(super) type Source = Box<dyn Iterator<Item = Bytes> + Send>;
 
@@ -68,7 +71,7 @@ struct State {
 impl Queue {
     pub(super) fn append(&self, record: Bytes) -> Result<u64, AppendError> {
         let mut state = self.lock();
-        state.check(record.len())?;
+        state.check(record.len(), 0)?;
         state.waiting_bytes += cost(record.len());
         state.stats.appended += 1;
         let is_first = state.records.is_empty();
@@ -81,9 +84,9 @@ impl Queue {
         Ok(sequence)
     }
 
-    /// Would a record of so many bytes be taken now?
+    /// Would so many bytes be taken now?
     pub(super) fn ready(&self, bytes: usize) -> Result<(), AppendError> {
-        self.lock().check(bytes)
+        self.lock().check(bytes, SPARE_BYTES)
     }
 
     pub(super) fn snapshot(&self, source: Source) -> Result<(), AppendError> {
@@ -165,12 +168,12 @@ impl Queue {
 }
 
 impl State {
-    fn check(&self, bytes: usize) -> Result<(), AppendError> {
+    fn check(&self, bytes: usize, spare_bytes: usize) -> Result<(), AppendError> {
         if self.work.is_closed {
             Err(AppendError::Closed)
         } else if bytes > MAX_RECORD_BYTES {
             Err(AppendError::TooLarge)
-        } else if self.waiting_bytes + cost(bytes) > MAX_WAITING_BYTES {
+        } else if self.waiting_bytes + cost(bytes) + spare_bytes > MAX_WAITING_BYTES {
             Err(AppendError::Busy)
         } else {
             Ok(())
