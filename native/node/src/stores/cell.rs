@@ -6,7 +6,7 @@
 
 use super::owner::{Owner, Refused};
 use super::record;
-use barrel_p2p_proto::store::{Cursor, Entry, Prefix, Store, StoreName};
+use barrel_p2p_proto::store::{Cursor, Entry, Store, StoreName};
 use barrel_p2p_store::log::{Event, Log};
 use bytes::Bytes;
 use std::fmt;
@@ -117,8 +117,7 @@ impl Iterator for Snapshot {
 
     fn next(&mut self) -> Option<Bytes> {
         while !self.is_done {
-            let (entries, next) =
-                self.cell.enter().store.scan(Prefix::ALL, self.after.as_ref(), STEP_ENTRIES, STEP_BYTES);
+            let (entries, next) = self.cell.enter().store.scan_all(self.after.as_ref(), STEP_ENTRIES, STEP_BYTES);
             self.is_done = next.is_none();
             self.after = next;
             // A step is no larger than a record.

@@ -145,6 +145,8 @@ impl Stores {
         store: &mut Store,
         teller: Arc<OnceLock<Weak<Cell>>>,
     ) -> Result<(Log, bool), LogError> {
+        // Tells it the time: tombstones that have had theirs are not told to anybody again.
+        store.collect(unix_ms(), false, u64::MAX);
         let mut latest = Timestamp::default();
         let mut load = |record: bytes::Bytes| {
             record::read(&record, |entry| {

@@ -2,7 +2,7 @@
 //! What two members say to compare a store, what a broadcast says of new entries, and the bytes of both.
 //!
 //! Keeps: counts are compared with their limits before anything is read, and the answer to any question is bounded.
-//! Leaves to others: whether an answer fits its question ([`super::session`]).
+//! Leaves to others: whether an answer fits its question (`session`).
 
 use barrel_p2p_base::limits::{MAX_FINGERPRINTS, MAX_RANGES, MAX_WANTED};
 use barrel_p2p_base::{DecodeError, Reader, Writer};

@@ -10,7 +10,7 @@ use super::session::Awaits;
 use super::Replication;
 use crate::directory::Directory;
 use crate::machine::{Now, Outputs};
-use crate::store::{StoreName, COLLECT_AT_ONCE};
+use crate::store::{Collected, StoreName};
 
 impl Replication {
     /// Does what is due. The directory knows whom else to ask, and who is away.
@@ -104,10 +104,10 @@ impl Replication {
         let may_collect = self.complete_since.is_some_and(|since| now.mono - since >= settled);
         let max_age_ms = u64::try_from(self.config.tombstone_max_age.as_millis()).unwrap_or(u64::MAX);
         for store in self.replicas.keys() {
-            let mut collected = 0;
+            let mut collected = Collected::default();
             self.shelf.visit(store, &mut |store| collected = store.collect(now.wall_ms, may_collect, max_age_ms));
-            self.stats.collected += collected as u64;
-            if collected >= COLLECT_AT_ONCE {
+            self.stats.collected += collected.forgotten as u64;
+            if collected.more {
                 self.next_collection = now.mono + COLLECTION_PAUSE;
             }
         }

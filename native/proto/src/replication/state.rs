@@ -18,7 +18,7 @@ use crate::contact::Contact;
 use crate::hlc::Clock;
 use crate::machine::{Now, Output, Outputs};
 use crate::message;
-use crate::store::{Entry, Store, StoreName};
+use crate::store::{Entry, Staged, Store, StoreName};
 
 /// Keeps the stores of this node equal to those of the others.
 pub struct Replication {
@@ -174,9 +174,8 @@ impl Replication {
             }
             Body::Answer { ticket, answer } => self.on_answer(now, from, &store, ticket, answer, out),
             Body::Offer(entries) => {
-                if self.take(now, &store, entries, out) > 0 {
-                    self.spread(now, &store, &from.name);
-                }
+                let staged = self.take(now, &store, entries, out);
+                self.follow_up(now, &store, from, staged);
             }
             Body::Behind => {
                 if let Some(replica) = self.replicas.get_mut(&store) {
@@ -214,9 +213,8 @@ impl Replication {
                 self.seek(now, store);
             }
             Outcome::Brought(entries) => {
-                if self.take(now, store, entries, out) > 0 {
-                    self.spread(now, store, &from.name);
-                }
+                let staged = self.take(now, store, entries, out);
+                self.follow_up(now, store, from, staged);
             }
             Outcome::Lacks(entries) => {
                 if !entries.is_empty() {
@@ -265,29 +263,41 @@ impl Replication {
         self.arm(store);
     }
 
-    /// Hands entries of a peer to the host's judgement; how many it had not.
-    pub(super) fn take(&mut self, now: Now, store: &StoreName, mut entries: Vec<Entry>, out: &mut Outputs) -> usize {
+    /// Hands entries of a peer to the host's judgement.
+    pub(super) fn take(&mut self, now: Now, store: &StoreName, mut entries: Vec<Entry>, out: &mut Outputs) -> Staged {
         let (clock, stats) = (&self.clock, &mut self.stats);
         let count = entries.len();
         entries.retain(|entry| clock.update(entry.stamp(), now.wall_ms).is_ok());
         stats.refused_stamps += (count - entries.len()) as u64;
-        let (mut taken, mut dropped, mut is_news) = (0, 0, false);
+        let (mut staged, mut is_news) = (Staged::default(), false);
         self.shelf.visit(store, &mut |store| {
             let had_staged = store.has_staged();
-            let staged = store.stage(std::mem::take(&mut entries));
-            (taken, dropped) = (staged.taken, staged.dropped);
+            staged = store.stage(std::mem::take(&mut entries));
             is_news = !had_staged && store.has_staged();
         });
-        stats.taken += taken as u64;
-        stats.dropped += dropped as u64;
+        stats.taken += staged.taken as u64;
+        stats.dropped += staged.dropped as u64;
         if let Some(replica) = self.replicas.get_mut(store) {
-            replica.is_undrained |= taken > 0;
-            replica.lacks |= dropped > 0;
+            replica.is_undrained |= staged.taken > 0;
+            replica.lacks |= staged.dropped > 0;
         }
         if is_news {
             out.push(Output::Staged(store.clone()));
         }
-        taken
+        staged
+    }
+
+    /// What a peer has sent may lead to further comparisons.
+    fn follow_up(&mut self, now: Now, store: &StoreName, from: &Arc<Contact>, staged: Staged) {
+        if staged.taken > 0 {
+            self.spread(now, store, &from.name);
+        }
+        if staged.buried > 0 {
+            // What it has was removed while it was away.
+            let at = now.mono + self.random.between(SPREAD_SOON, SPREAD_LATE);
+            self.replicas.get_mut(store).into_iter().for_each(|replica| replica.want(from, at));
+            self.arm(store);
+        }
     }
 
     /// The other neighbours may lack what has come from this one.

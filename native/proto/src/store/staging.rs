@@ -17,6 +17,9 @@ pub struct Staged {
     pub known: usize,
     /// There was no room for them. They have to be fetched again later.
     pub dropped: usize,
+    /// They were removed, so long ago that the tombstones were not told any more. Now they are again, and one more
+    /// comparison brings them to who did not know.
+    pub buried: usize,
 }
 
 #[derive(Debug)]
@@ -32,6 +35,7 @@ pub(super) struct Staging {
 
 /// What staging did with an entry.
 pub(super) enum Verdict {
+    Buried,
     Dropped,
     Known,
     Taken,

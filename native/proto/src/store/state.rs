@@ -9,19 +9,17 @@ use super::origins::Origins;
 use super::outgoing::Outgoing;
 use super::prefix::Prefix;
 use super::rejections::Rejections;
+use super::retired::Retired;
 use super::staging::{Staged, Staging, Verdict};
 use super::tombstones::Tombstones;
 use super::trie::{Slot, Trie};
 use crate::hlc::Timestamp;
 
-/// Tombstones (count) that one call of [`Store::collect`] takes out at most: less than a millisecond's work.
-pub const COLLECT_AT_ONCE: usize = 1_024;
-
 /// What is set per store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// How long a tombstone stays, in milliseconds. Longer than a member may be away, or what it brings back that was
-    /// removed meanwhile is there again.
+    /// How long a tombstone is told to others, in milliseconds. Until then all of them should have compared; a second at
+    /// least.
     pub tombstone_ttl_ms: u64,
     /// How many tombstones stay; the oldest go first.
     pub tombstone_limit: usize,
@@ -49,28 +47,64 @@ impl Cursor {
     pub fn key(&self) -> &[u8] {
         &self.0
     }
+
+    pub(super) fn place(&self) -> (u64, &[u8]) {
+        (position(&self.0), &self.0)
+    }
+}
+
+/// Entries for one answer, up to its bounds.
+struct Batch {
+    entries: Vec<Entry>,
+    bytes: usize,
+    max_entries: usize,
+    max_bytes: usize,
+    is_full: bool,
+}
+
+impl Batch {
+    fn new(max_entries: usize, max_bytes: usize) -> Self {
+        Self { entries: Vec::new(), bytes: 0, max_entries, max_bytes, is_full: false }
+    }
+
+    /// Answers whether there was room.
+    fn take(&mut self, slot: &Slot) -> bool {
+        self.bytes += slot.entry.size();
+        let fits = self.entries.len() < self.max_entries && self.bytes <= self.max_bytes;
+        self.is_full |= !fits && !self.entries.is_empty();
+        if !self.is_full {
+            self.entries.push(slot.entry.clone());
+        }
+        !self.is_full
+    }
+
+    fn finish(self) -> (Vec<Entry>, Option<Cursor>) {
+        let cursor = self.entries.last().filter(|_| self.is_full).map(|last| Cursor::new(last.key()));
+        (self.entries, cursor)
+    }
 }
 
 /// A named last-writer-wins map, as one node has it.
 #[derive(Debug)]
 pub struct Store {
-    config: Config,
-    entries: Trie,
-    origins: Origins,
-    tombstones: Tombstones,
+    pub(super) config: Config,
+    pub(super) entries: Trie,
+    pub(super) tombstones: Tombstones,
+    pub(super) retired: Retired,
+    pub(super) origins: Origins,
     staging: Staging,
-    rejections: Rejections,
+    pub(super) rejections: Rejections,
     outgoing: Outgoing,
-    bytes: usize,
+    pub(super) bytes: usize,
     /// The last time of day that the host told.
-    now_ms: u64,
-    /// Tombstones since this time or earlier were collected, the last time they were.
-    collected_ms: Option<u64>,
+    pub(super) now_ms: u64,
+    /// Tombstones from this time or earlier have had their time.
+    pub(super) past_ms: Option<u64>,
 }
 
 /// When an entry takes its place.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Rule {
+pub(super) enum Rule {
     /// Always: its stamp is raised above the one that is there.
     Follow,
     /// If it wins over what is there.
@@ -85,12 +119,13 @@ impl Store {
             entries: Trie::default(),
             origins: Origins::default(),
             tombstones: Tombstones::default(),
+            retired: Retired::default(),
             staging: Staging::new(config.staged_bytes),
             rejections: Rejections::default(),
             outgoing: Outgoing::default(),
             bytes: 0,
             now_ms: 0,
-            collected_ms: None,
+            past_ms: None,
         }
     }
 
@@ -111,9 +146,14 @@ impl Store {
         Entry::tombstone(key, now).map(|entry| self.write(entry))
     }
 
-    /// Takes in what was on the disk.
+    /// Takes in what was on the disk. If [`Store::collect`] has told the time before, old tombstones stay retired.
     pub fn load(&mut self, entry: Entry) {
-        self.settle(&entry, entry.position(), Rule::Win, 0);
+        let position = entry.position();
+        if self.is_past(&entry) && self.get(entry.key()).is_none() {
+            self.load_retired(position, entry);
+        } else {
+            self.settle(&entry, position, Rule::Win, 0);
+        }
     }
 
     /// Takes in what came from a peer, until the owner pulls it. Whether the stamps can be believed was checked before.
@@ -121,6 +161,7 @@ impl Store {
         let mut staged = Staged::default();
         for entry in entries {
             match self.offer(entry) {
+                Verdict::Buried => staged.buried += 1,
                 Verdict::Dropped => staged.dropped += 1,
                 Verdict::Known => staged.known += 1,
                 Verdict::Taken => staged.taken += 1,
@@ -162,7 +203,8 @@ impl Store {
 
     /// What is there for a key: a value or a tombstone.
     pub fn get(&self, key: &[u8]) -> Option<&Entry> {
-        self.entries.get(position(key), key).map(|slot| &slot.entry)
+        let position = position(key);
+        self.entries.get(position, key).or_else(|| self.retired.get(position, key)).map(|slot| &slot.entry)
     }
 
     /// How many values there are.
@@ -175,9 +217,9 @@ impl Store {
         self.len() == 0
     }
 
-    /// How many tombstones there are.
+    /// How many tombstones there are, in sight and retired.
     pub fn tombstones(&self) -> usize {
-        self.tombstones.len()
+        self.tombstones.len() + self.retired.len()
     }
 
     /// Bytes in memory, about: of entries and of what waits for the owner.
@@ -190,8 +232,9 @@ impl Store {
         self.rejections.len()
     }
 
-    /// Entries of a part in the order of their positions: no more than these, but at least one if there is one; and where
-    /// to go on, or `None` if that was all. Every key that is there from the first call to the last is seen once.
+    /// What peers may see of a part, in the order of positions: no more than these, but at least one entry if there is
+    /// one; and where to go on, or `None` if that was all. Every key that is there from the first call to the last is seen
+    /// once.
     pub fn scan(
         &self,
         range: Prefix,
@@ -199,18 +242,36 @@ impl Store {
         max_entries: usize,
         max_bytes: usize,
     ) -> (Vec<Entry>, Option<Cursor>) {
-        let (mut entries, mut bytes, mut more) = (Vec::<Entry>::new(), 0, false);
-        let after = after.map(|cursor| (position(cursor.key()), cursor.key()));
-        self.entries.walk(range, after, &mut |slot| {
-            bytes += slot.entry.size();
-            more = !entries.is_empty() && (entries.len() >= max_entries || bytes > max_bytes);
-            if !more {
-                entries.push(slot.entry.clone());
-            }
-            !more
+        let mut batch = Batch::new(max_entries, max_bytes);
+        self.entries.walk(range, after.map(Cursor::place), &mut |slot| batch.take(slot));
+        batch.finish()
+    }
+
+    /// The same of the whole store, with the tombstones that are retired.
+    pub fn scan_all(
+        &self,
+        after: Option<&Cursor>,
+        max_entries: usize,
+        max_bytes: usize,
+    ) -> (Vec<Entry>, Option<Cursor>) {
+        let after = after.map(Cursor::place);
+        let mut retired = Vec::new();
+        self.retired.entries.walk(Prefix::ALL, after, &mut |slot| {
+            retired.push(slot);
+            retired.len() <= max_entries
         });
-        let cursor = entries.last().filter(|_| more).map(|last| Cursor::new(last.key()));
-        (entries, cursor)
+        let mut retired = retired.into_iter().peekable();
+        let mut batch = Batch::new(max_entries, max_bytes);
+        self.entries.walk(Prefix::ALL, after, &mut |slot| {
+            while let Some(earlier) = retired.next_if(|retired| retired.place() < slot.place()) {
+                if !batch.take(earlier) {
+                    return false;
+                }
+            }
+            batch.take(slot)
+        });
+        retired.all(|slot| batch.take(slot));
+        batch.finish()
     }
 
     /// Does something that the host has written wait to be sent?
@@ -239,87 +300,31 @@ impl Store {
         self.outgoing.take_overflow()
     }
 
-    /// Replaces the values of an origin that were written before a time by tombstones, which are the same on every node
-    /// and are thus not sent. Looks at no more entries than told; gives the tombstones, and where to go on.
-    pub fn prune(
-        &mut self,
-        origin: &NodeName,
-        before_ms: u64,
-        after: Option<&Cursor>,
-        max_looked_at: usize,
-    ) -> (Vec<Entry>, Option<Cursor>) {
-        if !self.origins.contains(origin) {
-            return (Vec::new(), None);
-        }
-        let (mut pruned, mut last, mut looked_at, mut more) = (Vec::new(), None, 0, false);
-        let after = after.map(|cursor| (position(cursor.key()), cursor.key()));
-        self.entries.walk(Prefix::ALL, after, &mut |slot| {
-            more = looked_at >= max_looked_at.max(1);
-            if !more {
-                looked_at += 1;
-                last = Some(slot.entry.key());
-                if slot.entry.origin() == Some(origin) && slot.entry.stamp().wall_ms < before_ms {
-                    pruned.push((slot.position, slot.entry.buried()));
-                }
-            }
-            !more
-        });
-        let cursor = last.filter(|_| more).map(Cursor::new);
-        let since_ms = self.now_ms;
-        for (position, tombstone) in &pruned {
-            self.settle(tombstone, *position, Rule::Win, since_ms);
-        }
-        (pruned.into_iter().map(|(_, tombstone)| tombstone).collect(), cursor)
-    }
-
-    /// Forgets tombstones, at most [`COLLECT_AT_ONCE`]: those older than the time to live if `may_collect`, as no member
-    /// that could bring back what they bury is away; and those older than `max_age_ms` in any case. Gives how many.
-    pub fn collect(&mut self, now_ms: u64, may_collect: bool, max_age_ms: u64) -> usize {
-        self.now_ms = now_ms;
-        let lived = now_ms.checked_sub(self.config.tombstone_ttl_ms).filter(|_| may_collect);
-        self.collected_ms = lived.max(now_ms.checked_sub(max_age_ms));
-        let mut collected = 0;
-        while let Some((since_ms, ..)) = self.tombstones.oldest() {
-            if collected == COLLECT_AT_ONCE || Some(since_ms) > self.collected_ms {
-                break;
-            }
-            self.forget_oldest();
-            collected += 1;
-        }
-        collected
-    }
-
-    pub(super) fn entries(&self) -> &Trie {
-        &self.entries
-    }
-
     /// Bytes of the entries and values of all origins, as they were counted along the way.
     #[cfg(test)]
     pub(super) fn counted(&self) -> (usize, usize) {
         (self.bytes, self.origins.values())
     }
 
-    pub(super) fn rejections(&self) -> &Rejections {
-        &self.rejections
-    }
-
     fn offer(&mut self, entry: Entry) -> Verdict {
         let position = entry.position();
-        match self.entries.get(position, entry.key()) {
-            Some(current) if !entry.beats(&current.entry) => return Verdict::Known,
-            // What this tombstone buries was here and is forgotten, or never was: to take it would keep it alive for ever,
-            // going round between nodes that collect at different times.
-            None if self.is_collected(&entry) && !self.staging.has(position, entry.key()) => return Verdict::Known,
-            _ => {}
+        if let Some(current) = self.entries.get(position, entry.key()) {
+            if !entry.beats(&current.entry) {
+                return Verdict::Known;
+            }
+        } else if let Some(retired) = self.retired.get(position, entry.key()) {
+            if !entry.beats(&retired.entry) {
+                return self.refuse(position, &entry);
+            }
+        } else if self.is_past(&entry) && !self.staging.has(position, entry.key()) {
+            // What it buries was here and is forgotten, or never was. To take it would keep it alive for ever, going
+            // round between nodes that forget at different times.
+            return Verdict::Known;
         }
         if self.rejections.len() > 0 && self.rejections.knows(position, entry.fingerprint()) {
             return Verdict::Known;
         }
         self.staging.offer(position, entry)
-    }
-
-    fn is_collected(&self, entry: &Entry) -> bool {
-        entry.origin().is_none() && Some(entry.stamp().wall_ms) <= self.collected_ms
     }
 
     fn write(&mut self, entry: Entry) -> Entry {
@@ -336,7 +341,8 @@ impl Store {
 
     /// Puts an entry in its place, by a rule. A tombstone is as old as its stamp says, or as young as `since_ms`. Gives
     /// the entry as it is now, or `None` if it did not win.
-    fn settle(&mut self, entry: &Entry, position: u64, rule: Rule, since_ms: u64) -> Option<Entry> {
+    pub(super) fn settle(&mut self, entry: &Entry, position: u64, rule: Rule, since_ms: u64) -> Option<Entry> {
+        self.bring_back(position, entry.key());
         let mut settled = None;
         let origins = &mut self.origins;
         let replaced = self.entries.replace(position, entry.key(), |old| {
@@ -363,29 +369,17 @@ impl Store {
             self.staging.overtaken(&slot);
         }
         self.rejections.changed(position, slot.entry.key(), Some(&slot));
-        while self.tombstones.len() > self.config.tombstone_limit {
-            self.forget_oldest();
-        }
+        self.keep_limit();
         Some(slot.entry)
     }
 
     /// Notes that an entry is not there any more, and whose value is there instead.
-    fn leaves(&mut self, old: &Slot, heir: Option<&NodeName>) {
+    pub(super) fn leaves(&mut self, old: &Slot, heir: Option<&NodeName>) {
         self.bytes -= old.entry.cost();
         match old.entry.origin() {
             None => self.tombstones.remove(old),
             Some(origin) if Some(origin) != heir => self.origins.remove(origin),
             Some(_) => {}
-        }
-    }
-
-    fn forget_oldest(&mut self) {
-        let Some((_, fingerprint, position)) = self.tombstones.oldest() else {
-            return;
-        };
-        if let Some(slot) = self.entries.remove(position, fingerprint) {
-            self.leaves(&slot, None);
-            self.rejections.changed(position, slot.entry.key(), None);
         }
     }
 }

@@ -38,4 +38,9 @@ impl Tombstones {
     pub(super) fn oldest(&self) -> Option<(u64, u64, u64)> {
         self.by_age.first().copied()
     }
+
+    /// The oldest one, if it is from that time or earlier.
+    pub(super) fn until(&self, ms: Option<u64>) -> Option<(u64, u64, u64)> {
+        self.oldest().filter(|(since_ms, ..)| Some(*since_ms) <= ms)
+    }
 }

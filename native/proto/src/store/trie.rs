@@ -69,7 +69,7 @@ impl Slot {
         Self { position, fingerprint: entry.fingerprint(), entry }
     }
 
-    fn place(&self) -> (u64, &[u8]) {
+    pub(super) fn place(&self) -> (u64, &[u8]) {
         (self.position, self.entry.key())
     }
 }

@@ -34,8 +34,8 @@ impl Store {
 
     /// A part of the store in sixteen bytes.
     pub fn summary(&self, prefix: Prefix) -> Summary {
-        let mut summary = self.entries().summary_of(prefix);
-        for (_, fingerprint, rejection) in self.rejections().within(prefix) {
+        let mut summary = self.entries.summary_of(prefix);
+        for (_, fingerprint, rejection) in self.rejections.within(prefix) {
             rejection.adjust(fingerprint, &mut summary);
         }
         summary
@@ -43,8 +43,8 @@ impl Store {
 
     /// A summary of each part of this part. The smallest part has itself as the only one.
     pub fn children(&self, prefix: Prefix) -> [Summary; FANOUT] {
-        let mut children = self.entries().children_of(prefix);
-        for (position, fingerprint, rejection) in self.rejections().within(prefix) {
+        let mut children = self.entries.children_of(prefix);
+        for (position, fingerprint, rejection) in self.rejections.within(prefix) {
             rejection.adjust(fingerprint, &mut children[prefix.nibble(position)]);
         }
         children
@@ -53,11 +53,11 @@ impl Store {
     /// The fingerprint of each version in this part, of a few thousand at most.
     pub fn versions(&self, prefix: Prefix) -> Vec<u64> {
         let mut versions = Vec::new();
-        self.entries().walk(prefix, None, &mut |slot| {
+        self.entries.walk(prefix, None, &mut |slot| {
             versions.push(slot.fingerprint);
             versions.len() < LOOK_LIMIT
         });
-        for (_, fingerprint, rejection) in self.rejections().within(prefix) {
+        for (_, fingerprint, rejection) in self.rejections.within(prefix) {
             match rejection.hidden.and_then(|hidden| versions.iter_mut().find(|version| **version == hidden)) {
                 Some(version) => *version = fingerprint,
                 None => versions.push(fingerprint),
@@ -78,17 +78,17 @@ impl Store {
 
     /// Does this part have this version, or has the owner rejected it?
     pub fn knows(&self, prefix: Prefix, fingerprint: u64) -> bool {
-        self.rejections().within(prefix).any(|(_, rejected, _)| rejected == fingerprint)
+        self.rejections.within(prefix).any(|(_, rejected, _)| rejected == fingerprint)
             || self.look_for(prefix, fingerprint).is_some()
     }
 
     /// The entry of this part that has this fingerprint. For a version that the owner has rejected: what the store has
     /// for its key instead, if anything.
     pub fn find(&self, prefix: Prefix, fingerprint: u64) -> Option<&Entry> {
-        let mut rejections = self.rejections().within(prefix);
+        let mut rejections = self.rejections.within(prefix);
         match rejections.find(|(_, rejected, _)| *rejected == fingerprint) {
             Some((position, _, rejection)) => {
-                let there = self.entries().at(position).iter();
+                let there = self.entries.at(position).iter();
                 let hidden = rejection.hidden?;
                 there.into_iter().find(|slot| slot.fingerprint == hidden).map(|slot| &slot.entry)
             }
@@ -98,7 +98,7 @@ impl Store {
 
     fn look_for(&self, prefix: Prefix, fingerprint: u64) -> Option<&Entry> {
         let (mut found, mut looked_at) = (None, 0);
-        self.entries().walk(prefix, None, &mut |slot| {
+        self.entries.walk(prefix, None, &mut |slot| {
             looked_at += 1;
             if slot.fingerprint == fingerprint {
                 found = Some(&slot.entry);

@@ -126,3 +126,16 @@ fn news_pass_along_a_row_of_nodes_by_comparison_alone() {
     net.run(Duration::from_secs(600));
     assert_eq!(net.messages, before, "the news go round for ever");
 }
+
+#[test]
+fn what_was_removed_long_ago_is_removed_where_it_comes_back_from() {
+    let mut net = Net::twins(100);
+    (0..40).for_each(|number| net.remove(0, number));
+    let late = net.now().wall_ms + 3_600_000;
+    net.store(0, |store| store.collect(late, false, u64::MAX));
+    assert_eq!(net.store(0, |store| (store.root().count, store.tombstones())), (60, 40));
+    net.link(0, 1);
+    net.run(Duration::from_secs(5));
+    assert_eq!(net.store(1, |store| (store.len(), store.tombstones())), (60, 40));
+    assert!(net.are_equal());
+}

@@ -75,9 +75,9 @@ fn origins_are_counted_through_every_change() {
 proptest! {
     #[test]
     fn a_scan_sees_every_key_that_stayed_once(
-        keys in 0..300_usize,
-        changes in prop::collection::vec((0..400_usize, any::<bool>()), 0..40),
-        batch in 1..50_usize,
+        keys in 0..3_000_usize,
+        changes in prop::collection::vec((0..4_000_usize, any::<bool>()), 0..40),
+        batch in 1..500_usize,
     ) {
         let mut store = store();
         for key in 0..keys {

@@ -79,9 +79,12 @@ fn check(store: &Store) {
         assert_eq!(store.root(), Summary { fingerprint: sum, count: entries.len() as u32 });
     }
     let values = entries.iter().filter(|entry| entry.bytes().is_some()).count();
-    assert_eq!((store.len(), store.tombstones()), (values, entries.len() - values));
+    let (all, None) = store.scan_all(None, usize::MAX, usize::MAX) else { panic!("a scan without bounds ends") };
+    assert_eq!((store.len(), store.tombstones()), (values, all.len() - values));
+    assert!(all.iter().filter(|entry| !entries.contains(entry)).all(|entry| entry.bytes().is_none()));
+    assert!(all.iter().all(|entry| store.get(entry.key()) == Some(entry)));
     let (bytes, origins) = store.counted();
-    assert_eq!(bytes, entries.iter().map(Entry::cost).sum::<usize>());
+    assert_eq!(bytes, all.iter().map(Entry::cost).sum::<usize>());
     assert_eq!(origins, values);
     check_part(store, Prefix::ALL);
 }

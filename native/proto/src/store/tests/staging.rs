@@ -6,7 +6,7 @@ use barrel_p2p_base::limits::MAX_REJECTIONS;
 use super::*;
 
 fn staged(taken: usize, known: usize, dropped: usize) -> Staged {
-    Staged { taken, known, dropped }
+    Staged { taken, known, dropped, buried: 0 }
 }
 
 #[test]

@@ -12,11 +12,11 @@ fn a_tombstone_goes_after_its_time() {
     store.put(b"a", b"1", &node(1), at(0)).unwrap();
     store.remove(b"a", at(1)).unwrap();
     store.remove(b"b", at(2)).unwrap();
-    assert_eq!(store.collect(NOW + TTL, true, DAY), 0);
-    assert_eq!(store.collect(NOW + TTL + 1, true, DAY), 1);
+    assert_eq!(store.collect(NOW + TTL, true, DAY).forgotten, 0);
+    assert_eq!(store.collect(NOW + TTL + 1, true, DAY).forgotten, 1);
     assert_eq!((content(&store, "a"), content(&store, "b"), store.tombstones()), (None, Some(None), 1));
     check(&store);
-    assert_eq!(store.collect(NOW + 2 * TTL, true, DAY), 1);
+    assert_eq!(store.collect(NOW + 2 * TTL, true, DAY).forgotten, 1);
     assert_eq!((store.tombstones(), store.root()), (0, Summary::default()));
     check(&store);
 }
@@ -25,8 +25,12 @@ fn a_tombstone_goes_after_its_time() {
 fn while_somebody_is_away_it_stays_up_to_the_largest_age() {
     let mut store = store();
     store.remove(b"a", at(0)).unwrap();
-    assert_eq!(store.collect(NOW + DAY - 1, false, DAY), 0);
-    assert_eq!(store.collect(NOW + DAY, false, DAY), 1);
+    store.collect(NOW + DAY - 1, false, DAY);
+    assert_eq!((content(&store, "a"), store.tombstones()), (Some(None), 1));
+    check(&store);
+    store.collect(NOW + DAY, false, DAY);
+    assert_eq!((content(&store, "a"), store.tombstones()), (None, 0));
+    check(&store);
 }
 
 #[test]
@@ -34,21 +38,28 @@ fn a_key_that_lives_again_is_not_collected() {
     let mut store = store();
     store.remove(b"a", at(0)).unwrap();
     store.put(b"a", b"1", &node(1), at(1)).unwrap();
-    assert_eq!(store.collect(NOW + DAY, true, DAY), 0);
+    assert_eq!(store.collect(NOW + DAY, true, DAY).forgotten, 0);
     assert_eq!(content(&store, "a"), Some(Some("1")));
     store.remove(b"a", at(5_000)).unwrap();
-    assert_eq!(store.collect(NOW + 5_000, true, DAY), 0);
+    assert_eq!(store.collect(NOW + 5_000, true, DAY).forgotten, 0);
     check(&store);
 }
 
 #[test]
 fn one_call_takes_out_a_bounded_number() {
     let mut store = store();
-    for key in 0..COLLECT_AT_ONCE + 10 {
+    for key in 0..1_034_u64 {
         store.remove(&key.to_be_bytes(), at(0)).unwrap();
     }
-    assert_eq!(store.collect(NOW + TTL, true, DAY), COLLECT_AT_ONCE);
-    assert_eq!(store.collect(NOW + TTL, true, DAY), 10);
+    let done = |forgotten, more| Collected { forgotten, more };
+    assert_eq!(store.collect(NOW + TTL, true, DAY), done(1_024, true));
+    assert_eq!(store.collect(NOW + TTL, true, DAY), done(10, false));
+    for key in 0..1_034_u64 {
+        store.remove(&key.to_be_bytes(), at(0)).unwrap();
+    }
+    // Retiring is work, too.
+    assert_eq!(store.collect(NOW + TTL, false, DAY), done(0, true));
+    assert_eq!((store.root().count, store.tombstones()), (10, 1_034));
     check(&store);
 }
 
@@ -66,14 +77,121 @@ fn beyond_the_limit_the_oldest_go() {
 }
 
 #[test]
-fn a_collected_tombstone_does_not_come_back_from_who_collects_later() {
+fn a_forgotten_tombstone_does_not_come_back_from_who_forgets_later() {
     let mut store = store();
     store.remove(b"a", at(0)).unwrap();
     store.collect(NOW + TTL, true, DAY);
-    assert_eq!(store.stage(vec![tombstone("a", 0), tombstone("b", 0)]), Staged { taken: 0, known: 2, dropped: 0 });
-    // While somebody is away it is kept everywhere.
+    assert_eq!(store.stage(vec![tombstone("a", 0), tombstone("b", 0)]).known, 2);
+    assert_eq!(store.stage(vec![tombstone("b", 1)]).taken, 1);
+}
+
+#[test]
+fn who_has_forgotten_and_who_has_retired_are_equal() {
+    let entries = [value("a", "1", 1, 0), tombstone("b", 0), tombstone("c", 2)];
+    let (mut one, mut other) = (loaded(&entries), loaded(&entries));
+    one.collect(NOW + TTL + 1, true, DAY);
+    other.collect(NOW + TTL + 1, false, DAY);
+    assert_eq!((one.tombstones(), other.tombstones()), (1, 2));
+    assert_eq!((one.root(), everything(&one)), (other.root(), everything(&other)));
+    assert_eq!(one.versions(Prefix::ALL), other.versions(Prefix::ALL));
+    assert!(other.find(Prefix::ALL, entries[1].fingerprint()).is_none());
+    // Only the host, for its disk, sees all of them.
+    assert_eq!(other.scan_all(None, 9, usize::MAX).0.len(), 3);
+    // What others tell still is no news.
+    assert_eq!(other.stage(vec![entries[1].clone()]).known, 1);
+    assert_eq!(one.root(), other.root());
+}
+
+#[test]
+fn a_value_that_was_buried_long_ago_does_not_come_back() {
+    let stale = value("a", "1", 2, 0);
+    let mut store = loaded(std::slice::from_ref(&stale));
+    let tombstone = store.remove(b"a", at(1)).unwrap();
+    store.collect(NOW + DAY / 2, false, DAY);
+    assert_eq!(store.root(), Summary::default());
+    let mut returned = loaded(std::slice::from_ref(&stale));
+    assert_eq!(store.stage(vec![stale]), Staged { taken: 0, known: 0, dropped: 0, buried: 1 });
+    // It is in sight again, and the one who has the value takes it.
+    assert_eq!(everything(&store), vec![tombstone.clone()]);
+    check(&store);
+    assert_eq!(deliver(&mut returned, everything(&store)), vec![tombstone]);
+    assert_eq!(store.root(), returned.root());
+    // For its time, from now on.
+    store.collect(NOW + DAY / 2 + TTL - 1, false, DAY);
+    assert_eq!(store.root().count, 1);
+    store.collect(NOW + DAY / 2 + TTL, false, DAY);
+    assert_eq!((store.root().count, store.tombstones()), (0, 1));
+    check(&store);
+}
+
+#[test]
+fn a_write_over_a_retired_tombstone_wins() {
+    let mut store = loaded(&[tombstone("a", 5_000), tombstone("b", 0)]);
+    store.collect(NOW + DAY / 2, false, DAY);
+    assert_eq!((store.root().count, store.tombstones()), (0, 2));
+    let written = store.put(b"a", b"1", &node(1), at(0)).unwrap();
+    assert_eq!((written.stamp(), store.tombstones()), (at(5_000).successor(), 1));
+    assert_eq!(deliver(&mut store, vec![value("b", "1", 1, DAY)]).len(), 1);
+    assert_eq!((store.len(), store.tombstones()), (2, 0));
+    check(&store);
+}
+
+#[test]
+fn retired_tombstones_count_and_go_first() {
+    let mut store = Store::new(Config { tombstone_limit: 3, tombstone_ttl_ms: TTL, ..Config::default() });
+    ["a", "b"].into_iter().for_each(|key| drop(store.remove(key.as_bytes(), at(0)).unwrap()));
     store.collect(NOW + TTL, false, DAY);
-    assert_eq!(store.stage(vec![tombstone("a", 0)]).taken, 1);
+    ["c", "d"].into_iter().for_each(|key| drop(store.remove(key.as_bytes(), at(TTL)).unwrap()));
+    assert_eq!((store.tombstones(), store.root().count), (3, 2));
+    check(&store);
+}
+
+#[test]
+fn what_was_retired_before_a_restart_is_retired_after_it() {
+    let mut store = store();
+    store.collect(NOW + TTL, false, DAY);
+    [tombstone("a", 0), tombstone("b", 1), value("c", "1", 1, 0)].into_iter().for_each(|entry| store.load(entry));
+    assert_eq!((store.root().count, store.tombstones()), (2, 2));
+    check(&store);
+    // The disk may have an older value behind it.
+    store.load(value("a", "1", 1, 0).with_origin(Some(node(1))));
+    store.load(tombstone("c", 0));
+    assert_eq!((store.len(), content(&store, "c")), (2, Some(Some("1"))));
+    check(&store);
+}
+
+#[test]
+fn a_scan_of_everything_mixes_in_what_is_retired() {
+    let mut store = store();
+    for key in 0..300_u64 {
+        store.put(&key.to_be_bytes(), b"1", &node(1), at(0)).unwrap();
+    }
+    for key in (0..300_u64).filter(|key| key % 3 > 0) {
+        store.remove(&key.to_be_bytes(), at(key % 3)).unwrap();
+    }
+    store.collect(NOW + TTL + 1, false, DAY);
+    assert_eq!((store.len(), store.tombstones(), store.root().count), (100, 200, 200));
+    for batch in [1, 7, 64, 1_000] {
+        let (mut seen, mut after) = (vec![], None);
+        loop {
+            let (entries, next) = store.scan_all(after.as_ref(), batch, usize::MAX);
+            assert!(entries.len() <= batch);
+            seen.extend(entries);
+            let Some(next) = next else { break };
+            after = Some(next);
+        }
+        assert_eq!(seen, store.scan_all(None, usize::MAX, usize::MAX).0);
+        assert_eq!(seen.len(), 300);
+        assert!(seen.is_sorted_by_key(Entry::position));
+    }
+}
+
+#[test]
+fn a_removal_is_sent_before_it_is_forgotten() {
+    let mut store = Store::new(Config { tombstone_ttl_ms: 0, ..Config::default() });
+    store.remove(b"a", at(0)).unwrap();
+    store.collect(NOW, true, 0);
+    assert_eq!(store.take_outgoing(usize::MAX).len(), 1);
 }
 
 #[test]
@@ -127,13 +245,13 @@ fn the_tombstone_of_an_old_value_stays_its_time_after_the_pruning() {
     let mut store = loaded(&[value("a", "1", 1, 0)]);
     store.collect(NOW + DAY, true, 2 * DAY);
     store.prune(&node(1), u64::MAX, None, 100);
-    assert_eq!(store.collect(NOW + DAY + TTL - 1, true, 2 * DAY), 0);
-    assert_eq!(store.collect(NOW + DAY + TTL, true, 2 * DAY), 1);
+    assert_eq!(store.collect(NOW + DAY + TTL - 1, true, 2 * DAY).forgotten, 0);
+    assert_eq!(store.collect(NOW + DAY + TTL, true, 2 * DAY).forgotten, 1);
     check(&store);
     // Also when something else took its place meanwhile.
     store.put(b"b", b"1", &node(1), at(0)).unwrap();
     store.prune(&node(1), u64::MAX, None, 100);
     store.put(b"b", b"2", &node(2), at(DAY)).unwrap();
-    assert_eq!(store.collect(NOW + 9 * DAY, true, DAY), 0);
+    assert_eq!(store.collect(NOW + 9 * DAY, true, DAY).forgotten, 0);
     check(&store);
 }
