@@ -9,7 +9,7 @@ persistent store has acknowledged is there after a kill.
 -export([changes_reach_all_owners/1, late_opener_loads_everything/1, tombstones_travel/1, latest_write_wins_after_a_partition/1,
          owner_is_told_once_for_a_flood/1, killed_owner_comes_back/1, slow_owner_holds_up_nobody/1, node_without_distribution/1,
          distribution_starts_later/1, gossip_restarts/1, pruned_everywhere_alike/1, acknowledged_writes_survive_kill/1,
-         full_disk_is_an_error_and_no_loss/1, closed_store_is_gone/1]).
+         full_disk_is_an_error_and_no_loss/1, closed_store_is_gone/1, rejected_entry_is_offered_once/1]).
 
 -import(barrel_p2p_test, [on/2, kill/1, wait_until/3, async/2, await/2]).
 -import(barrel_p2p_test_members, [alone/3, join/2, until_members/2]).
@@ -25,7 +25,7 @@ all() ->
     [changes_reach_all_owners, late_opener_loads_everything, tombstones_travel, latest_write_wins_after_a_partition,
      owner_is_told_once_for_a_flood, killed_owner_comes_back, slow_owner_holds_up_nobody, node_without_distribution,
      distribution_starts_later, gossip_restarts, pruned_everywhere_alike, acknowledged_writes_survive_kill,
-     full_disk_is_an_error_and_no_loss, closed_store_is_gone].
+     full_disk_is_an_error_and_no_loss, closed_store_is_gone, rejected_entry_is_offered_once].
 
 init_per_testcase(_Case, Config) ->
     case barrel_p2p_test:only_over(barrel_p2p) of
@@ -317,3 +317,17 @@ closed_store_is_gone(Config) ->
     ok = open_when_free(A, s),
     ok = until_content([A, B], s, #{k => v, l => w}),
     ok = on(A, fun() -> ?STORE:stop({delete, s}) end).
+
+%% What one owner should not have accepted is refused by the others, once each, however often the stores are compared.
+rejected_entry_is_offered_once(Config) ->
+    [A, B, C] = All = nodes_of(Config, [a, b, c], [{replica_anti_entropy_ms, 100}]),
+    _ = [ok = open(Peer, s) || Peer <- All],
+    ok = on(A, fun() -> ?STORE:put_bytes(s, <<"garbage">>, <<"more">>) end),
+    ok = put(A, s, k, v),
+    ok = until_content([B, C], s, #{k => v}),
+    Counts = fun() -> [maps:get(rejected, on(Peer, fun() -> ?STORE:info(s) end)) || Peer <- [B, C]] end,
+    ok = wait_until(rejected, fun() -> Counts() =:= [1, 1] end, 5_000),
+    Compared = fun() -> lists:sum([maps:get(<<"barrel_p2p.store.reconcile.finished">>, on(P, fun barrel_p2p_gossip:stats/0)) || P <- All]) end,
+    Before = Compared(),
+    ok = wait_until(compared, fun() -> Compared() > Before + 20 end, 15_000),
+    [1, 1] = Counts().

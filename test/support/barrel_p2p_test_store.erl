@@ -5,7 +5,7 @@ The least that an owner of a store has to do, for tests: it takes every change t
 and keeps what it knows in a table of its own name.
 """.
 
--export([start/2, stop/1, kill/1, put/3, remove/2, prune/2, content/1, ormap/1, told/1, info/1]).
+-export([start/2, stop/1, kill/1, put/3, put_bytes/3, remove/2, prune/2, content/1, ormap/1, told/1, info/1]).
 
 %% Returns when the store is open.
 -spec start(atom(), map()) -> ok | {error, term()}.
@@ -32,7 +32,12 @@ kill(Name) ->
 
 -spec put(atom(), term(), term()) -> ok | {error, term()}.
 put(Name, Key, Value) ->
-    call(Name, {put, barrel_p2p_store:key(Key), barrel_p2p_store:value(Value)}).
+    put_bytes(Name, barrel_p2p_store:key(Key), barrel_p2p_store:value(Value)).
+
+%% Also what no owner should accept.
+-spec put_bytes(atom(), binary(), binary()) -> ok | {error, term()}.
+put_bytes(Name, KeyBytes, ValueBytes) ->
+    call(Name, {put, KeyBytes, ValueBytes}).
 
 -spec remove(atom(), term()) -> ok | {error, term()}.
 remove(Name, Key) ->
@@ -105,7 +110,7 @@ loop(#{store := Store, name := Name, waiting := Waiting, told := Told} = State) 
             loop(State#{waiting := []});
         {From, Ref, {put, Key, Value}} ->
             Written = barrel_p2p_store:put(Store, Key, Value),
-            _ = [ets:insert(Name, {binary_to_term(Key), binary_to_term(Value)}) || {ok, _} <- [Written]],
+            _ = [ets:insert(Name, {term(Key), term(Value)}) || {ok, _} <- [Written]],
             loop(answer(Written, From, Ref, State));
         {From, Ref, {remove, Key}} ->
             Written = barrel_p2p_store:remove(Store, Key),
@@ -122,6 +127,11 @@ loop(#{store := Store, name := Name, waiting := Waiting, told := Told} = State) 
         {From, Ref, info} -> From ! {Ref, barrel_p2p_store:info(Store)}, loop(State);
         {From, Ref, close} -> From ! {Ref, barrel_p2p_store:close(Store)};
         {From, Ref, delete} -> From ! {Ref, barrel_p2p_store:delete(Store)}
+    end.
+
+term(Bytes) ->
+    try binary_to_term(Bytes)
+    catch error:badarg -> {raw, Bytes}
     end.
 
 take(Store, Name) ->

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Native values as Erlang terms. Names of peers stay binaries: atoms are Erlang's to make, after authentication.
+//! Native values as Erlang terms. Names of peers stay binaries: atoms are Erlang's to make, after authentication (`store` makes those of
+//! origins, which come from members).
 
 use crate::atoms;
 use barrel_p2p_node::{Info, LinkInfo, NodeName, Peer, Refused, Role};

@@ -89,6 +89,7 @@ pub(crate) fn entries<'a>(env: Env<'a>, entries: &[Entry]) -> Vec<Term<'a>> {
 
 pub(crate) fn entry<'a>(env: Env<'a>, entry: &Entry) -> Term<'a> {
     let value = entry.bytes().map_or_else(|| atoms::removed().encode(env), |bytes| encode::binary(env, bytes));
+    // Members, who have proved that they know the cookie, said it; Erlang would make the same atom of it.
     let origin = match entry.origin() {
         Some(name) => encode::atom(env, name.as_str()),
         None => atoms::undefined().encode(env),

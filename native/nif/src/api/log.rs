@@ -49,7 +49,8 @@ fn log_append<'a>(env: Env<'a>, log: ResourceArc<LogRes>, record: Term<'a>) -> N
     })
 }
 
-#[rustler::nif]
+// Copies as much as there is.
+#[rustler::nif(schedule = "DirtyCpu")]
 fn log_snapshot<'a>(env: Env<'a>, log: ResourceArc<LogRes>, records: Vec<Binary<'a>>) -> Term<'a> {
     let records: Vec<Bytes> = records.iter().map(|record| Bytes::copy_from_slice(record)).collect();
     match log.with(|log| log.snapshot(Box::new(records.into_iter()))) {
