@@ -15,7 +15,8 @@ What is measured of maps, registry and clock: the rows, the promise of each, and
 
 -spec all() -> [row(), ...].
 all() ->
-    [#{key => put_10_ns, label => "map_put, 10 keys, 1 caller", unit => "ns", better => lower, beside => {server_insert_ns, "gen_server + ets:insert"}},
+    [#{key => put_10_ns, label => "map_put, 10 keys, 1 caller", unit => "ns", better => lower,
+       beside => {server_insert_ns, "gen_server + ets:insert"}},
      #{key => put_1m_ns, label => "map_put, 1,000,000 keys", unit => "ns", better => lower, goal => {ratio, put_10_ns, at_most, 2}},
      #{key => put_16_per_s, label => "map_put, 16 callers", unit => "/s", better => higher, beside => {mnesia_per_s, "mnesia async_dirty, 2 copies"},
        goal => {at_least, 100_000}},

@@ -30,7 +30,8 @@ a_service_and_a_map(Config) ->
 
 %% Who is started again, and what is typed where, in the order of the page.
 steps(Page) ->
-    {match, Found} = re:run(Page, "(?:Start `(\\w+)` again)|(?:[Oo]n `(\\w+)`)|(?:```erlang\n(.*?)```)", [global, dotall, {capture, all_but_first, binary}]),
+    Step = "(?:Start `(\\w+)` again)|(?:[Oo]n `(\\w+)`)|(?:```erlang\n(.*?)```)",
+    {match, Found} = re:run(Page, Step, [global, dotall, {capture, all_but_first, binary}]),
     Found.
 
 step([Again], Start, Shells) ->

@@ -25,9 +25,9 @@ checkout(Dir) ->
 start(Dir, Script, Arguments) ->
     File = filename:join(Dir, integer_to_list(erlang:unique_integer([positive])) ++ ".sh"),
     ok = file:write_file(File, Script),
+    Environment = [{"TERM", "dumb"}, {"ERL_FLAGS", false}, {"ERL_AFLAGS", false}, {"ERL_ZFLAGS", false}],
     Shell = open_port({spawn_executable, "/bin/sh"},
-                      [{args, [File | Arguments]}, {cd, Dir}, {env, [{"TERM", "dumb"}, {"ERL_FLAGS", false}, {"ERL_AFLAGS", false}, {"ERL_ZFLAGS", false}]},
-                       binary, exit_status, stderr_to_stdout]),
+                      [{args, [File | Arguments]}, {cd, Dir}, {env, Environment}, binary, exit_status, stderr_to_stdout]),
     _ = prompt(Shell, 1, <<>>),
     Shell.
 
@@ -35,7 +35,8 @@ stop(Shell) ->
     catch port_close(Shell),
     ok.
 
-%% Types the lines of a block, the first one at prompt `Number`; a line that has `%% Value` behind it must give that value. The number of the prompt after it.
+%% Types the lines of a block, the first one at prompt `Number`; a line that has `%% Value` behind it must give that value. The number of the prompt
+%% after it.
 check(Shell, Number, Block) ->
     Lines = string:split(string:trim(Block), "\n", all),
     lists:foldl(fun(Line, At) -> line(Shell, At, string:split(Line, " %% ")) end, Number, Lines).
