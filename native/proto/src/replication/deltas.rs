@@ -66,7 +66,10 @@ impl Replication {
             return;
         }
         self.stats.deltas_received += 1;
-        self.take(now, &store, entries, out);
+        if self.take(now, &store, entries, out).buried > 0 {
+            // Who has written that did not know that it was removed later, and others do not know it either now.
+            self.spread(now, &store, None);
+        }
         self.arm(&store);
     }
 }

@@ -24,12 +24,14 @@
 //! * `session`: one comparison, as the one who asks sees it
 //! * `replica`: what is to be compared when, of one store
 //! * `state`: all stores of a node
+//! * `intake`: entries that peers send
 //! * `deltas`: broadcasts of new entries
 //! * `rounds`: what happens by the clock
 
 mod answers;
 mod config;
 mod deltas;
+mod intake;
 pub mod message;
 mod replica;
 mod rounds;

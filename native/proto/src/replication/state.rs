@@ -18,7 +18,7 @@ use crate::contact::Contact;
 use crate::hlc::Clock;
 use crate::machine::{Now, Output, Outputs};
 use crate::message;
-use crate::store::{Entry, Staged, Store, StoreName};
+use crate::store::{Store, StoreName};
 
 /// Keeps the stores of this node equal to those of the others.
 pub struct Replication {
@@ -263,55 +263,6 @@ impl Replication {
         self.arm(store);
     }
 
-    /// Hands entries of a peer to the host's judgement.
-    pub(super) fn take(&mut self, now: Now, store: &StoreName, mut entries: Vec<Entry>, out: &mut Outputs) -> Staged {
-        let (clock, stats) = (&self.clock, &mut self.stats);
-        let count = entries.len();
-        entries.retain(|entry| clock.update(entry.stamp(), now.wall_ms).is_ok());
-        stats.refused_stamps += (count - entries.len()) as u64;
-        let (mut staged, mut is_news) = (Staged::default(), false);
-        self.shelf.visit(store, &mut |store| {
-            let had_staged = store.has_staged();
-            staged = store.stage(std::mem::take(&mut entries));
-            is_news = !had_staged && store.has_staged();
-        });
-        stats.taken += staged.taken as u64;
-        stats.dropped += staged.dropped as u64;
-        if let Some(replica) = self.replicas.get_mut(store) {
-            replica.is_undrained |= staged.taken > 0;
-            replica.lacks |= staged.dropped > 0;
-        }
-        if is_news {
-            out.push(Output::Staged(store.clone()));
-        }
-        staged
-    }
-
-    /// What a peer has sent may lead to further comparisons.
-    fn follow_up(&mut self, now: Now, store: &StoreName, from: &Arc<Contact>, staged: Staged) {
-        if staged.taken > 0 {
-            self.spread(now, store, &from.name);
-        }
-        if staged.buried > 0 {
-            // What it has was removed while it was away.
-            let at = now.mono + self.random.between(SPREAD_SOON, SPREAD_LATE);
-            self.replicas.get_mut(store).into_iter().for_each(|replica| replica.want(from, at));
-            self.arm(store);
-        }
-    }
-
-    /// The other neighbours may lack what has come from this one.
-    fn spread(&mut self, now: Now, store: &StoreName, from: &NodeName) {
-        let Some(replica) = self.replicas.get_mut(store) else { return };
-        let at = now.mono + self.random.between(SPREAD_SOON, SPREAD_LATE);
-        for (name, contact) in &self.neighbours {
-            if name != from {
-                replica.want(contact, at);
-            }
-        }
-        self.arm(store);
-    }
-
     /// Sees to it that a store is looked at when it wants to be.
     pub(super) fn arm(&mut self, store: &StoreName) {
         let Some(replica) = self.replicas.get_mut(store) else { return };
@@ -344,8 +295,3 @@ pub(super) fn send(to: &Arc<Contact>, store: &StoreName, body: Body, out: &mut O
 
 /// How long a store that was never compared waits for a new neighbour whose turn it is to begin.
 const TURN_PATIENCE: Duration = Duration::from_secs(1);
-
-/// When what a comparison brought is spread: late enough that much of it goes together, at different times on different
-/// nodes.
-const SPREAD_SOON: Duration = Duration::from_millis(100);
-const SPREAD_LATE: Duration = Duration::from_millis(400);
