@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use barrel_p2p_base::NodeName;
 use barrel_p2p_proto::hlc::{Clock, DEFAULT_MAX_SKEW_MS};
 use barrel_p2p_proto::replication::Shelf;
-use barrel_p2p_proto::store::{Config, Entry, Prefix, Store, StoreName};
+use barrel_p2p_proto::store::{Config, Entry, Store, StoreName};
 
 /// The store of one node, which its host and its machine share.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Book {
 
     /// Everything, tombstones included, in the order of positions.
     pub fn entries(&self) -> Vec<Entry> {
-        self.store().scan(Prefix::ALL, None, usize::MAX, usize::MAX).0
+        self.store().scan_all(None, usize::MAX, usize::MAX).0
     }
 }
 

@@ -5,7 +5,7 @@ use barrel_p2p_base::time::Time;
 use barrel_p2p_proto::store::Entry;
 
 use super::Violation;
-use crate::ledger::Verdict;
+use crate::ledger::{is_later, Verdict};
 
 /// Judges what a node has for a key.
 pub fn check(
@@ -22,13 +22,18 @@ pub fn check(
     }
     let Some(last) = verdict.last else { return };
     let is_kept = match has {
-        Some(has) => has == last || has.beats(last),
-        // A tombstone may be collected, and then nothing is there.
-        None => verdict.all.iter().any(|write| write.origin().is_none() && (write == &last || write.beats(last))),
+        Some(has) => has == last || is_later(has, last) || [has, last].iter().all(|entry| is_tombstone(entry)),
+        // A tombstone may be forgotten, and then nothing is there.
+        None => verdict.all.iter().any(|write| is_tombstone(write) && (write == &last || is_later(write, last))),
     };
     if !is_kept {
         say(format!("has {has:?} for key {key}, the last write was {last:?}"));
     }
+}
+
+/// Of two removals either will do: the key is not there. An old one is told to others only when it is needed.
+fn is_tombstone(entry: &Entry) -> bool {
+    entry.origin().is_none()
 }
 
 #[cfg(test)]
@@ -52,5 +57,6 @@ mod tests {
         assert!(!is_kept(&last, None), "the removal was earlier");
         assert!(is_kept(&entry(3, Some(3)), None), "it was removed, and that forgotten");
         assert!(!is_kept(&last, Some(&entry(7, Some(7)))), "nobody wrote that");
+        assert!(is_kept(&entry(5, None), Some(&entry(4, None))) && !is_kept(&last, Some(&entry(4, None))));
     }
 }

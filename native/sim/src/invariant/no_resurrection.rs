@@ -5,7 +5,7 @@ use barrel_p2p_base::time::Time;
 use barrel_p2p_proto::store::Entry;
 
 use super::Violation;
-use crate::ledger::Verdict;
+use crate::ledger::{is_later, Verdict};
 
 /// Judges what a node has for a key.
 pub fn check(
@@ -18,7 +18,7 @@ pub fn check(
 ) {
     let Some(removal) = verdict.last.filter(|last| last.origin().is_none()) else { return };
     let Some(value) = has.filter(|has| has.origin().is_some()) else { return };
-    if !value.beats(removal) {
+    if !is_later(value, removal) {
         let what = format!("has {value:?} for key {key} again, which was {removal:?}");
         violations.push(Violation::new("no_resurrection", now, node, what));
     }
