@@ -74,7 +74,9 @@ fn retire(disk: &dyn Disk, dir: &Path, snapshot: FileName, damaged: &[FileName])
                 disk.rename(&name.path(dir), &name.damaged(dir))?;
             }
             Some((name, Status::Valid)) => disk.remove(&name.path(dir))?,
-            Some((_, Status::Damaged | Status::Unfinished)) | None => {}
+            // No other snapshot is being made: this one was given up by a source that has panicked.
+            Some((name, Status::Unfinished)) => disk.remove(&name.temporary(dir))?,
+            Some((_, Status::Damaged)) | None => {}
         }
     }
     disk.sync_dir(dir)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a log does when nothing goes wrong.
 
+use std::io::ErrorKind;
 use std::sync::mpsc::sync_channel;
 use std::sync::Mutex;
 
 use super::*;
+use crate::disk::faulty::Fault;
 use crate::disk::RealDisk;
 use crate::log::{Stats, MAX_RECORD_BYTES, MAX_WAITING_BYTES};
 
@@ -115,15 +117,22 @@ fn a_snapshot_is_asked_for_when_the_segments_have_outgrown_the_last_one() {
 }
 
 #[test]
-fn a_snapshot_that_fails_or_panics_is_told_and_the_next_one_works() {
+fn a_snapshot_that_fails_or_panics_is_told_leaves_nothing_and_the_next_one_works() {
+    let unfinished = |disk: &FaultyDisk| disk.files().iter().any(|path| path.extension() == Some("tmp".as_ref()));
     let (disk, mut promises) = (FaultyDisk::new(), Promises::default());
     let mut owner = Owner::open(&disk, &mut promises).unwrap();
     owner.take(Step::Append(3), &mut promises).unwrap();
-    owner.log.snapshot(Box::new(std::iter::from_fn(|| panic!("by intention")))).unwrap();
-    owner.wait_for_snapshot(&mut promises, 1).unwrap();
-    assert_eq!(promises.errors[0].code(), "io");
+    // It is created, then written.
+    disk.fault_at(1, Fault::Error(ErrorKind::StorageFull));
     owner.take(Step::Snapshot, &mut promises).unwrap();
-    assert_eq!(promises.errors.len(), 1);
+    assert_eq!(promises.errors[0].code(), "disk_full");
+    assert!(!unfinished(&disk));
+    owner.log.snapshot(Box::new(std::iter::from_fn(|| panic!("by intention")))).unwrap();
+    owner.wait_for_snapshot(&mut promises, 2).unwrap();
+    assert_eq!(promises.errors[1].code(), "io");
+    owner.take(Step::Snapshot, &mut promises).unwrap();
+    assert_eq!(promises.errors.len(), 2);
+    assert!(!unfinished(&disk));
     owner.take(Step::Reopen, &mut promises).unwrap();
     assert_eq!(owner.known, [1, 2, 3]);
 }
