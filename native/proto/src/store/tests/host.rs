@@ -88,7 +88,7 @@ proptest! {
         let (mut seen, mut after) = (vec![], None);
         loop {
             let (entries, next) = store.scan(Prefix::ALL, after.as_ref(), batch, usize::MAX);
-            prop_assert!(entries.len() <= batch);
+            prop_assert!(entries.len() <= batch && seen.len() <= 4_000);
             seen.extend(entries.into_iter().map(|entry| String::from_utf8(entry.key().to_vec()).unwrap()));
             let Some(next) = next else { break };
             // An owner that starts anew knows the cursor as bytes only.
