@@ -193,7 +193,7 @@ entries_of_a_view_eviction_stay(Config) ->
 %% C13: neither the other nodes nor one that comes later bring them back.
 pruned_entries_do_not_come_back(Config) ->
     Cluster = proplists:get_value(cluster, Config),
-    [A, B, C] = All = open(Config, 3, #{prune_on_peer_down => true, tombstone_ttl_ms => 3_000, scan_ms => 200}),
+    [A, B, C] = All = open(Config, 3, #{prune_on_peer_down => true, tombstone_ttl_ms => 6_000, scan_ms => 200}),
     ok = put(A, a, 1),
     ok = put(C, c, 3),
     ok = put(B, both, 2),
@@ -205,14 +205,15 @@ pruned_entries_do_not_come_back(Config) ->
     [{remove, both}, {remove, c}] = lists:sort(told(A)),
     D = alone(Cluster, n4, []),
     ok = join(D, A),
-    ok = open(D, #{prune_on_peer_down => true, tombstone_ttl_ms => 3_000, scan_ms => 200}),
+    ok = open(D, #{prune_on_peer_down => true, tombstone_ttl_ms => 6_000, scan_ms => 200}),
     ok = put(D, d, 4),
     ok = until([A, B, D], [{a, 1}, {d, 4}]),
-    %% After the time to live they are gone for good.
     Removed = fun(P) ->
                   {sync, Map} = on(P, fun() -> barrel_p2p_map:replica_full_sync_snapshot(m) end),
                   barrel_p2p_ormap:get(c, Map) =:= not_found
               end,
+    %% Hidden as yet; after the time to live they are gone for good.
+    false = Removed(A),
     ok = wait_until(removed, fun() -> lists:all(Removed, [A, B, D]) end, 15_000),
     ok = until([A, B, D], [{a, 1}, {d, 4}]).
 
@@ -310,8 +311,8 @@ many_entries_arrive_while_the_node_works(Config) ->
     Count = 50_000,
     ok = on(A, fun() -> [ok = barrel_p2p:map_put(m, N, {value, N}) || N <- lists:seq(1, Count)], ok end),
     ok = open(B, #{}),
-    {Slowest, Size} = on(B, fun() -> worst_put(0, Count, erlang:monotonic_time(millisecond) + 30_000) end),
-    ct:pal("slowest put beside the load: ~b us", [Slowest]),
+    {Micros, {Slowest, Size}} = timer:tc(fun() -> on(B, fun() -> worst_put(0, Count, erlang:monotonic_time(millisecond) + 30_000) end) end),
+    ct:pal("~b entries in ~b ms, slowest put beside that ~b us", [Count, Micros div 1_000, Slowest]),
     true = Size >= Count,
     true = Slowest < 500_000.
 

@@ -34,7 +34,7 @@ same(Maps, Seed) ->
 
 local_writes_of_a_store_win_over_what_it_knows() ->
     {timestamp, Wall, _} = barrel_p2p_hlc:now(),
-    Ahead = {timestamp, Wall + 30_000, 5},
+    Ahead = {timestamp, Wall + 100, 5},
     Key = barrel_p2p_store:key(a),
     Content = with_store(fun(Store) ->
                              staged(Store, #{a => {value, theirs, #{{'a@h', Ahead} => true}}}),
