@@ -8,12 +8,13 @@ Services of real nodes: found once and told once on every node, gone with their 
 -export([own_registration_is_found_once_and_told_once/1, eviction_from_a_view_removes_nothing/1, death_of_a_stranger_removes_its_entries/1,
          tuple_names_are_found_on_other_nodes/1, late_comer_learns_and_is_told_everything/1, silence_hides_and_return_shows/1,
          former_life_never_comes_back/1, node_that_leaves_takes_its_services_along/1, killed_registry_is_not_noticed_by_others/1,
-         garbage_of_a_member_harms_nobody/1, distribution_that_starts_later_publishes/1, same_name_on_many_nodes/1]).
+         garbage_of_a_member_harms_nobody/1, distribution_that_starts_later_publishes/1, same_name_on_many_nodes/1,
+         crash_of_the_membership_process_hides_nobody_but_the_dead/1, node_that_returns_too_late_puts_its_services_back/1]).
 
 -import(barrel_p2p_test, [on/2, kill/1, freeze/1, thaw/1, start/3, wait_until/3]).
 -import(barrel_p2p_test_members, [alone/3, started/1, address/1, join/2, active/1, until_members/3]).
--import(barrel_p2p_test_services, [cluster_of/2, cluster_of/3, hold/2, hold/3, found/2, where/2, until_found/3, record_services/1, told/2,
-                                   until_told/3]).
+-import(barrel_p2p_test_services, [cluster_of/2, cluster_of/3, hold/2, hold/3, found/2, where/2, until_found/3, until_found/4,
+                                   record_services/1, told/2, until_told/3]).
 
 suite() ->
     [{timetrap, {minutes, 3}}].
@@ -22,7 +23,8 @@ all() ->
     [own_registration_is_found_once_and_told_once, eviction_from_a_view_removes_nothing, death_of_a_stranger_removes_its_entries,
      tuple_names_are_found_on_other_nodes, late_comer_learns_and_is_told_everything, silence_hides_and_return_shows,
      former_life_never_comes_back, node_that_leaves_takes_its_services_along, killed_registry_is_not_noticed_by_others,
-     garbage_of_a_member_harms_nobody, distribution_that_starts_later_publishes, same_name_on_many_nodes].
+     garbage_of_a_member_harms_nobody, distribution_that_starts_later_publishes, same_name_on_many_nodes,
+     crash_of_the_membership_process_hides_nobody_but_the_dead, node_that_returns_too_late_puts_its_services_back].
 
 init_per_testcase(_Case, Config) ->
     case barrel_p2p_test:only_over(barrel_p2p) of
@@ -151,15 +153,19 @@ former_life_never_comes_back(Config) ->
     [] = told(Again, lost).
 
 node_that_leaves_takes_its_services_along(Config) ->
-    [A, B, #{node := Node} = C] = All = cluster_of(Config, 3),
+    [#{node := Left} = A, B, #{node := Node} = C] = All = cluster_of(Config, 3),
     _ = hold(C, leaving),
+    _ = hold(A, staying),
     ok = until_found(All, leaving, [Node]),
+    ok = until_found(All, staying, [Left]),
     ok = on(C, fun barrel_p2p:leave/0),
     ok = until_told([A, B], leaving, [{service_registered, leaving, Node}, {service_down, leaving, Node, left}]),
     ok = until_found([A, B], leaving, []),
     ok = until_found([C], leaving, [Node]),
+    ok = until_found([C], staying, []),
     ok = join(C, A),
-    ok = until_found(All, leaving, [Node]).
+    ok = until_found(All, leaving, [Node]),
+    ok = until_found(All, staying, [Left]).
 
 killed_registry_is_not_noticed_by_others(Config) ->
     [#{node := NodeA} = A, #{node := NodeB} = B, C] = All = cluster_of(Config, 3),
@@ -249,3 +255,38 @@ same_name_on_many_nodes(Config) ->
     [#{node := Last} | _] = Rest,
     ok = until_found(All, worker, [Last]),
     {ok, Last, _} = where(A, worker).
+
+%% For a moment the node knows no member at all, and nobody tells it afterwards who died meanwhile.
+crash_of_the_membership_process_hides_nobody_but_the_dead(Config) ->
+    [A, #{node := NodeB} = B, #{node := NodeC} = C] = All = cluster_of(Config, 3),
+    _ = [hold(P, Name) || {P, Name} <- [{B, alive}, {C, dead}]],
+    _ = [ok = until_found(All, Name, [Node]) || {Name, Node} <- [{alive, NodeB}, {dead, NodeC}]],
+    ok = kill(C),
+    true = on(A, fun() -> exit(whereis(barrel_p2p_membership), kill) end),
+    [NodeB] = found(A, alive),
+    ok = until_found([A, B], dead, [], 30_000),
+    ok = until_members([A, B], [A, B], 15_000),
+    ok = until_told([A, B], dead, [{service_registered, dead, NodeC}, {service_down, dead, NodeC, nodedown}]),
+    _ = hold(B, later),
+    ok = until_found([A], later, [NodeB]),
+    ok = until_told([A], alive, [{service_registered, alive, NodeB}]).
+
+%% The others have removed what it had registered; what it has is for itself to say.
+node_that_returns_too_late_puts_its_services_back(Config) ->
+    [A, B, #{node := Node} = C] = All = cluster_of(Config, 3),
+    _ = hold(C, patient),
+    ok = until_found(All, patient, [Node]),
+    ok = freeze(C),
+    ok = until_found([A, B], patient, []),
+    %% It has been away for two hours.
+    _ = on(A, fun() ->
+                  Since = erlang:monotonic_time(millisecond) - 7_200_000,
+                  _ = sys:replace_state(barrel_p2p_registry, fun(State) -> setelement(tuple_size(State), State, #{Node => Since}) end),
+                  barrel_p2p_registry ! audit
+              end),
+    Key = barrel_p2p_store:key({patient, Node}),
+    ok = wait_until(pruned, fun() -> on(A, fun() -> barrel_p2p_store:get(barrel_p2p_registry_server:store(), Key) end) =:= removed end, 5_000),
+    ok = thaw(C),
+    ok = until_members(All, All, 30_000),
+    ok = until_found(All, patient, [Node], 30_000),
+    {value, _, Node} = on(A, fun() -> barrel_p2p_store:get(barrel_p2p_registry_server:store(), Key) end).
