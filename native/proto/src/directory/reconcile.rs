@@ -36,6 +36,8 @@ pub(super) struct Reconcile {
     served: usize,
     /// Strangers that this node may still tell its neighbours about.
     news: usize,
+    /// The generations of the table at the last two rounds, the older one first.
+    generations: [u64; 2],
 }
 
 /// An exchange that this node has begun.
@@ -47,37 +49,6 @@ struct Exchange {
     until: Time,
 }
 
-/// How much speaks for a difference that does not pass by itself.
-#[derive(Debug)]
-pub(super) struct Doubt {
-    /// Digests in a row that differed.
-    digests: u8,
-    /// The generation of the table at the last one.
-    generation: u64,
-}
-
-impl Doubt {
-    /// About a new neighbour: its first digest is enough, unless news comes in. One that was held to be gone may bring
-    /// half a cluster along, and is asked whatever else goes on.
-    pub(super) fn new(was_gone: bool, generation: u64) -> Self {
-        Self { digests: if was_gone { PATIENCE } else { 1 }, generation }
-    }
-
-    /// A digest that differs. Is it time to ask?
-    fn grows(&mut self, generation: u64) -> bool {
-        // A single change may be what this neighbour said about itself.
-        let quiet = generation - self.generation <= 1;
-        self.generation = generation;
-        let lasts = self.digests >= if quiet { 1 } else { PATIENCE };
-        self.digests = self.digests.saturating_add(1);
-        lasts
-    }
-
-    fn ends(&mut self, generation: u64) {
-        *self = Self { digests: 0, generation };
-    }
-}
-
 impl Reconcile {
     /// Ends the exchange with this peer, if there is one.
     pub(super) fn end(&mut self, with: &NodeName) {
@@ -86,8 +57,14 @@ impl Reconcile {
         }
     }
 
-    pub(super) fn round(&mut self) {
+    pub(super) fn round(&mut self, generation: u64) {
         self.served = 0;
+        self.generations = [self.generations[1], generation];
+    }
+
+    /// Does news come in? One member that joins is none yet: it makes two changes.
+    fn has_news(&self, generation: u64) -> bool {
+        generation - self.generations[0] > 2
     }
 
     /// May a stranger learnt by comparison be passed on? As many as this node knew members before: so a joiner does not
@@ -114,9 +91,11 @@ impl Directory {
         let (generation, ours) = (self.table.generation(), self.live());
         let Some(neighbour) = self.neighbours.get_mut(&from.name) else { return };
         if fingerprint == self.table.fingerprint().whole() {
-            return neighbour.doubt.ends(generation);
+            neighbour.differed = 0;
+            return;
         }
-        let lasts = neighbour.doubt.grows(generation);
+        let lasts = neighbour.differed >= if self.reconcile.has_news(generation) { PATIENCE } else { 1 };
+        neighbour.differed = neighbour.differed.saturating_add(1);
         // More than rumours that are on their way: this node has joined, or was cut off.
         let is_behind = live as usize > ours + ours / 4;
         let busy = self.reconcile.exchange.as_ref().is_some_and(|exchange| exchange.until > now.mono);
@@ -185,10 +164,10 @@ impl Directory {
 
     /// The own exchange has brought most of what others have, too.
     fn end_exchange(&mut self, with: &Arc<Contact>) {
-        let (generation, own) = (self.table.generation(), self.reconcile.is_with(&with.name));
+        let own = self.reconcile.is_with(&with.name);
         self.reconcile.end(&with.name);
         for neighbour in self.neighbours.values_mut().filter(|neighbour| own || neighbour.contact.name == with.name) {
-            neighbour.doubt.ends(generation);
+            neighbour.differed = 0;
         }
     }
 
@@ -219,7 +198,7 @@ impl Directory {
 
 /// Digests in a row (count) that differ before this is more than news on its way, while there is any: half a minute for
 /// a cluster that changes all the time, of which rumours reach each node by several ways.
-const PATIENCE: u8 = 8;
+pub(super) const PATIENCE: u8 = 8;
 
 /// After this an exchange that did not end is given up. It crosses the link twice and may bring megabytes.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -12,7 +12,7 @@ use super::deadlines::Deadlines;
 use super::health::Health;
 use super::lease::Lease;
 use super::probe::Probes;
-use super::reconcile::{Doubt, Reconcile};
+use super::reconcile::{Reconcile, PATIENCE};
 use super::record::{is_live, Record};
 use super::rumours::{free_bit, Rumours};
 use super::table::{Entry, Table};
@@ -52,7 +52,9 @@ pub(super) struct Neighbour {
     pub(super) contact: Arc<Contact>,
     /// The bit that stands for it in the sets of neighbours who have some news already.
     pub(super) bit: u64,
-    pub(super) doubt: Doubt,
+    /// Digests in a row that differed. A new neighbour is asked after its first one, unless news comes in, which would
+    /// make them equal soon; one that was held to be gone may bring half a cluster along, and is asked whatever comes in.
+    pub(super) differed: u8,
 }
 
 impl Directory {
@@ -88,8 +90,8 @@ impl Directory {
         let was_gone = self.table.get(&contact.name).is_some_and(|known| !is_live(known.state));
         self.heard(now, contact, out);
         let bit = free_bit(self.neighbours.values().map(|neighbour| neighbour.bit));
-        let doubt = Doubt::new(was_gone, self.table.generation());
-        self.neighbours.insert(contact.name.clone(), Neighbour { contact: Arc::clone(contact), bit, doubt });
+        let differed = if was_gone { PATIENCE } else { 1 };
+        self.neighbours.insert(contact.name.clone(), Neighbour { contact: Arc::clone(contact), bit, differed });
         self.tell_own_record(contact, out);
         let digest = self.digest(now);
         send(contact, digest, out);
@@ -265,7 +267,7 @@ impl Directory {
         for neighbour in self.neighbours.values() {
             send(&neighbour.contact, digest.clone(), out);
         }
-        self.reconcile.round();
+        self.reconcile.round(self.table.generation());
         self.renew_lease(now);
         self.check_leases(now, out);
     }

@@ -45,7 +45,7 @@ fn while_news_comes_in_a_difference_is_left_to_it_for_a_while() {
     let mut directory = with_neighbours(&[1]);
     let mut asked = Vec::new();
     for round in 0..20 {
-        let news = [2, 3].map(|member| claim(10 + 2 * round + member, 1, Alive));
+        let news = [0, 1, 2].map(|member| claim(10 + 3 * round + member, 1, Alive));
         hear(&mut directory, at(0), 1, news.to_vec());
         let digest = Message::Digest { fingerprint: 7, live: 2, stamp: stamp(0) };
         if !receive(&mut directory, at(0), 1, digest).is_empty() {
@@ -249,6 +249,8 @@ fn compare(a: &mut Directory, b: &mut Directory) -> usize {
 }
 
 fn exchange(a: &mut Directory, b: &mut Directory, mut see: impl FnMut(&Message)) {
+    rest(a);
+    rest(b);
     let contacts = [a.own.contact.clone(), b.own.contact.clone()];
     let mut flying = VecDeque::new();
     let mut out = Vec::new();

@@ -57,7 +57,15 @@ fn with_neighbours(members: &[usize]) -> Directory {
         hear(&mut directory, at(0), *member, vec![claim(*member, 1, Alive)]);
     }
     directory.flush(at(0), |_| true, &mut Vec::new());
+    rest(&mut directory);
     directory
+}
+
+/// As if it had heard no news for two rounds.
+fn rest(directory: &mut Directory) {
+    for _ in 0..2 {
+        directory.reconcile.round(directory.table.generation());
+    }
 }
 
 fn hear(directory: &mut Directory, now: Now, from: usize, records: Vec<Record>) -> Outputs {
