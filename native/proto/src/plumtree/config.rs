@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use barrel_p2p_base::limits::MAX_BROADCAST_BYTES;
+
 /// Times and bounds of Plumtree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -21,7 +23,7 @@ impl Default for Config {
         Self {
             graft_timeout: Duration::from_millis(10),
             graft_retry: Duration::from_millis(250),
-            cache_bytes: 8 * 1024 * 1024,
+            cache_bytes: 8 * MAX_BROADCAST_BYTES,
             cache_count: 65_536,
         }
     }
