@@ -223,23 +223,6 @@ written_store_is_read_again_test() ->
     ok = ?S:delete(Third),
     ?assertEqual({ok, []}, file:list_dir(Dir)).
 
-%% The clock of a restarted node is not behind what it wrote before.
-clock_passes_what_was_read_test() ->
-    Options = ?TTL#{persist => dir()},
-    Name = name(),
-    {ok, First} = ?S:open(Name, Options),
-    Ahead = stamp(-30_000),
-    ok = ?S:stage_ormap(First, #{k => {value, v, #{{n@h, Ahead} => true}}}),
-    staged(First),
-    {[_], [], last} = ?S:pull(First),
-    {ok, _} = ?S:commit(First, []),
-    ok = ?S:close(First),
-    {ok, Second} = ?S:open(Name, Options),
-    ?assertEqual(gt, barrel_p2p_hlc:compare(barrel_p2p_hlc:now(), Ahead)),
-    {ok, _} = ?S:put(Second, ?S:key(k), ?S:value(w)),
-    ?assertEqual({value, w, node()}, ?S:get(Second, ?S:key(k))),
-    ok = ?S:delete(Second).
-
 places_that_cannot_be_are_named_test() ->
     ?assertMatch({error, {invalid_name, _}}, ?S:open('', ?TTL)),
     ?assertMatch({error, {invalid_name, _}}, ?S:open(list_to_atom(lists:duplicate(200, 16#e9)), ?TTL)),
