@@ -204,7 +204,7 @@ new_map(Name, Options) ->
     barrel_p2p_map:new(Name, Options).
 
 %% Ends the map on this node and deletes its files; other nodes keep theirs.
--spec delete_map(Name :: atom()) -> ok | {error, term()}.
+-spec delete_map(Name :: atom()) -> ok | {error, atom() | {atom(), binary()}}.
 delete_map(Name) ->
     barrel_p2p_map:delete_map(Name).
 

@@ -23,7 +23,7 @@ Dots come from the clock of the node, `barrel_p2p_hlc`. Old versions kept severa
 %% As many stamps has one millisecond; the next one belongs to the next millisecond.
 -define(STAMPS_PER_MS, 16#100000).
 
--spec new() -> ormap().
+-spec new() -> #{}.
 new() ->
     #{}.
 

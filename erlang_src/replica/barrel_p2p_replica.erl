@@ -109,9 +109,11 @@ handle_info({timeout, _, attach}, State) ->
     {noreply, attach(State)};
 handle_info({'DOWN', Events, process, _, _}, #state{events = Events} = State) ->
     {noreply, attach_later(State)};
-handle_info({'DOWN', Monitor, process, _, Reason}, #state{serve = Serve} = State) ->
-    {How, Next} = barrel_p2p_replica_serve:down(Monitor, Reason, Serve),
-    {noreply, made(How, State#state{serve = Next})};
+handle_info({barrel_p2p_replica_made, Pid, Result}, #state{serve = Serve} = State) ->
+    {noreply, made(Result, State#state{serve = barrel_p2p_replica_serve:made(Pid, Result, Serve)})};
+handle_info({'DOWN', _, process, Pid, Reason}, #state{serve = Serve} = State) ->
+    %% Killed, since it took too long.
+    {noreply, made({failed, Reason}, State#state{serve = barrel_p2p_replica_serve:made(Pid, {failed, Reason}, Serve)})};
 handle_info(_Other, State) ->
     {noreply, State}.
 
@@ -216,10 +218,9 @@ make(#state{name = Name, callback = Callback}) ->
         end
     end.
 
--spec made(made | {failed, term()} | unknown, #state{}) -> #state{}.
-made(made, State) -> count(snapshots_given, State);
-made({failed, Reason}, State) -> failed(replica_full_sync_snapshot, Reason, State);
-made(unknown, State) -> State.
+-spec made({snapshot, binary()} | {failed, term()}, #state{}) -> #state{}.
+made({snapshot, _}, State) -> count(snapshots_given, State);
+made({failed, Reason}, State) -> failed(replica_full_sync_snapshot, Reason, State).
 
 -spec sweep_later(#state{}) -> #state{}.
 sweep_later(#state{serve = Serve, sweeping = Sweeping} = State) ->
@@ -250,6 +251,6 @@ failed(Function, Reason, #state{name = Name, callback = Callback, counters = Cou
 count(Counter, #state{counters = Counters} = State) ->
     State#state{counters = maps:update_with(Counter, fun(N) -> N + 1 end, 1, Counters)}.
 
--spec exports(module(), atom(), arity()) -> boolean().
+-spec exports(module(), replica_anti_entropy | replica_merge_custom, 0 | 2) -> boolean().
 exports(Module, Function, Arity) ->
     {module, Module} =:= code:ensure_loaded(Module) andalso erlang:function_exported(Module, Function, Arity).

@@ -7,7 +7,7 @@ The snapshot is made in a process of its own, so however long the callback takes
 a time, until they have been fetched or nobody has asked for a piece for a while; who comes when there is no room is told to wait.
 """.
 
--export([new/1, pull/5, done/3, down/3, sweep/1, is_idle/1]).
+-export([new/1, pull/5, done/3, made/3, sweep/1, is_idle/1]).
 -export_type([serve/0]).
 
 -type fetch() :: {To :: node(), reference()}.
@@ -30,7 +30,8 @@ new(Tag) ->
 is_idle(#serve{sessions = Sessions}) ->
     Sessions =:= #{}.
 
-%% A node asks for a piece; Make makes the bytes of a snapshot and runs elsewhere.
+%% A node asks for a piece. Make makes the bytes of a snapshot in another process, of which the caller then hears
+%% {barrel_p2p_replica_made, Pid, {snapshot, Bytes} | {failed, Reason}}, or that it is down.
 -spec pull(node(), reference(), Offset :: non_neg_integer(), Make :: fun(() -> binary()), serve()) -> serve().
 pull(To, Ref, Offset, Make, #serve{sessions = Sessions} = Serve) ->
     case Sessions of
@@ -43,7 +44,8 @@ pull(To, Ref, Offset, Make, #serve{sessions = Sessions} = Serve) ->
         #{} when map_size(Sessions) >= ?MAX_SESSIONS ->
             send({To, Ref}, wait, Serve);
         #{} ->
-            {Pid, Monitor} = spawn_monitor(fun() -> exit(made(Make)) end),
+            Replica = self(),
+            {Pid, Monitor} = spawn_monitor(fun() -> Replica ! {barrel_p2p_replica_made, self(), run(Make)} end),
             Serve#serve{sessions = Sessions#{{To, Ref} => {making, Pid, Monitor, now_ms()}}}
     end.
 
@@ -55,12 +57,12 @@ done(To, Ref, #serve{sessions = Sessions} = Serve) ->
         #{} -> Serve
     end.
 
-%% A process has ended: one that made a snapshot, or one of somebody else.
--spec down(Monitor :: reference(), Reason :: term(), serve()) -> {made | {failed, Reason :: term()} | unknown, serve()}.
-down(Monitor, Reason, #serve{sessions = Sessions} = Serve) ->
-    case [Fetch || {Fetch, {making, _, Its, _}} <- maps:to_list(Sessions), Its =:= Monitor] of
-        [Fetch] -> ended(Fetch, Reason, Serve);
-        [] -> {unknown, Serve}
+%% What came of making a snapshot.
+-spec made(pid(), {snapshot, binary()} | {failed, term()}, serve()) -> serve().
+made(Pid, Result, #serve{sessions = Sessions} = Serve) ->
+    case [{Fetch, Monitor} || {Fetch, {making, Its, Monitor, _}} <- maps:to_list(Sessions), Its =:= Pid] of
+        [{Fetch, Monitor}] -> true = demonitor(Monitor, [flush]), ended(Fetch, Result, Serve);
+        [] -> Serve
     end.
 
 %% Forgets what nobody fetches, and ends what takes too long.
@@ -72,17 +74,17 @@ sweep(#serve{sessions = Sessions} = Serve) ->
                                           (_Fetch, {making, _, _, _}) -> true
                                        end, Sessions)}.
 
--spec made(fun(() -> binary())) -> {snapshot, binary()} | {failed, term()}.
-made(Make) ->
+-spec run(fun(() -> binary())) -> {snapshot, binary()} | {failed, term()}.
+run(Make) ->
     try {snapshot, Make()}
     catch _:Reason -> {failed, Reason}
     end.
 
--spec ended(fetch(), term(), serve()) -> {made | {failed, term()}, serve()}.
+-spec ended(fetch(), {snapshot, binary()} | {failed, term()}, serve()) -> serve().
 ended(Fetch, {snapshot, Bytes}, Serve) ->
-    {made, give(Fetch, 0, Bytes, Serve)};
-ended(Fetch, Reason, #serve{sessions = Sessions} = Serve) ->
-    {{failed, Reason}, send(Fetch, failed, Serve#serve{sessions = maps:remove(Fetch, Sessions)})}.
+    give(Fetch, 0, Bytes, Serve);
+ended(Fetch, {failed, _}, #serve{sessions = Sessions} = Serve) ->
+    send(Fetch, failed, Serve#serve{sessions = maps:remove(Fetch, Sessions)}).
 
 -spec give(fetch(), non_neg_integer(), binary(), serve()) -> serve().
 give({_, Ref} = Fetch, Offset, Bytes, #serve{sessions = Sessions} = Serve) when Offset =< byte_size(Bytes) ->

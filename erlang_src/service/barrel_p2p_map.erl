@@ -39,7 +39,7 @@ new(Name, Given) ->
     end.
 
 %% Ends the map on this node, with its files. Other nodes keep theirs, and a map of that name that is opened here later gets their content.
--spec delete_map(Name :: atom()) -> ok | {error, term()}.
+-spec delete_map(Name :: atom()) -> ok | {error, atom() | {atom(), binary()}}.
 delete_map(Name) when is_atom(Name) ->
     case barrel_p2p_map_table:map(Name) of
         {ok, {_, _, Owner, _} = Map} ->
@@ -115,14 +115,14 @@ unsubscribe(Name, Pid) ->
 %% Names made of the name of a map.
 
 -spec owner_name(Name :: atom()) -> atom().
-owner_name(Name) -> named("barrel_p2p_map$", Name).
+owner_name(Name) -> list_to_atom("barrel_p2p_map$" ++ atom_to_list(Name)).
 
 %% Under which the nodes exchange the content.
 -spec replica_name(Name :: atom()) -> atom().
-replica_name(Name) -> named("barrel_p2p_map_replica$", Name).
+replica_name(Name) -> list_to_atom("barrel_p2p_map_replica$" ++ atom_to_list(Name)).
 
 -spec tab_name(Name :: atom()) -> atom().
-tab_name(Name) -> named("barrel_p2p_map_tab$", Name).
+tab_name(Name) -> list_to_atom("barrel_p2p_map_tab$" ++ atom_to_list(Name)).
 
 %% The content in the shape of barrel_p2p_ormap.
 
@@ -156,7 +156,7 @@ replica_full_sync_snapshot(Name) ->
 replica_remove_node(_Name, _Node) ->
     ok.
 
--spec replica_anti_entropy() -> boolean().
+-spec replica_anti_entropy() -> true.
 replica_anti_entropy() ->
     true.
 
@@ -167,10 +167,6 @@ opened(_Name, {ok, Pid}) ->
 opened(Name, {error, _} = Error) ->
     ok = barrel_p2p_map_table:forget(Name),
     Error.
-
--spec named(string(), atom()) -> atom().
-named(Prefix, Name) ->
-    list_to_atom(Prefix ++ atom_to_list(Name)).
 
 -spec if_open(atom(), fun(() -> ok)) -> ok | {error, no_such_map}.
 if_open(Name, Do) ->
@@ -200,7 +196,8 @@ staged(Store, Content) ->
     end.
 
 %% An owner that ends under the call, or is not there, starts again as long as the map is open. Writing once more does no harm.
--spec call(fun(() -> Result), barrel_p2p_map_table:map_row()) -> Result | {error, no_such_map | busy}.
+-spec call(fun(() -> Result), barrel_p2p_map_table:map_row()) -> Result | {error, no_such_map | busy}
+              when Result :: ok | {ok, barrel_p2p_store:store()} | {error, atom() | {atom(), binary()}}.
 call(Do, Map) ->
     call(Do, Map, erlang:monotonic_time(millisecond) + ?PATIENCE_MS).
 

@@ -112,7 +112,7 @@ wait_for_the_end_of(Pid) ->
     Monitor = monitor(process, Pid),
     receive {'DOWN', Monitor, process, Pid, _} -> ok end.
 
--spec select(term(), term()) -> [term()].
+-spec select(term(), '$1' | {{'$1', '$2'}}) -> [term()].
 select(Name, Result) ->
     try ets:select(ets:lookup_element(?INDEX, Name, 2), [{{'$1', '$2', '_'}, [], [Result]}])
     catch error:badarg -> []
