@@ -148,6 +148,16 @@ fn a_local_write_wins_over_a_rejected_version() {
 }
 
 #[test]
+fn a_rejected_version_that_has_lost_meanwhile_is_not_remembered() {
+    let mut store = store();
+    store.stage(vec![value("a", "bad", 2, 0)]);
+    store.pull(10, usize::MAX);
+    let written = store.put(b"a", b"1", &node(1), at(1)).unwrap();
+    store.commit(&[b"a"]);
+    assert_eq!((store.rejected(), store.root()), (0, loaded(&[written]).root()));
+}
+
+#[test]
 fn of_several_rejected_versions_the_strongest_is_remembered() {
     let mut store = store();
     for offset_ms in [3, 5, 4] {

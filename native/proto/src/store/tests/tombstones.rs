@@ -144,6 +144,10 @@ fn retired_tombstones_count_and_go_first() {
     ["c", "d"].into_iter().for_each(|key| drop(store.remove(key.as_bytes(), at(TTL)).unwrap()));
     assert_eq!((store.tombstones(), store.root().count), (3, 2));
     check(&store);
+    // The same when they come from the disk.
+    ["e", "f"].into_iter().for_each(|key| store.load(tombstone(key, 0)));
+    assert_eq!((store.tombstones(), store.root().count), (3, 2));
+    check(&store);
 }
 
 #[test]
