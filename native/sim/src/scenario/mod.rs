@@ -200,6 +200,9 @@ pub enum Step {
         disk: Disk,
         /// The starts are spread over this time.
         over_s: f64,
+        /// Do they also join through node 0, as if it were configured? Needed where nobody has stayed.
+        #[serde(default)]
+        through_first: bool,
     },
     /// Time passes.
     Settle {

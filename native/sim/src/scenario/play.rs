@@ -91,13 +91,16 @@ impl<S: Subject> Play<S> {
                 self.world.run_for(secs(*seconds));
                 self.world.split(Vec::new());
             }
-            Step::Restart { disk, over_s } => {
+            Step::Restart { disk, over_s, through_first } => {
                 let alive = self.world.alive();
                 let down: Vec<u32> = (0..self.world.len()).filter(|node| alive.binary_search(node).is_err()).collect();
                 let start = self.world.now;
                 for (place, node) in down.iter().enumerate() {
                     self.world.run_until(start + secs(over_s * place as f64 / down.len() as f64));
                     self.world.restart(*node, *disk);
+                    if *through_first && *node > 0 {
+                        self.world.join(*node, 0);
+                    }
                 }
             }
             Step::Settle { seconds } => self.world.run_for(secs(*seconds)),
