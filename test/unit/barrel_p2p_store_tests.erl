@@ -45,7 +45,10 @@ keys_are_the_same_on_every_release_test() ->
                           {1.0, <<131, 70, 1.0/float>>},
                           {"ab", <<131, 107, 0, 2, $a, $b>>},
                           {{x, <<"y">>}, <<131, 104, 2, 119, 1, $x, 109, 0, 0, 0, 1, $y>>},
-                          {#{b => 1, a => 2}, <<131, 116, 0, 0, 0, 2, 119, 1, $a, 97, 2, 119, 1, $b, 97, 1>>}]].
+                          {#{b => 1, a => 2}, <<131, 116, 0, 0, 0, 2, 119, 1, $a, 97, 2, 119, 1, $b, 97, 1>>},
+                          {#{1.0 => b, 1 => a}, <<131, 116, 0, 0, 0, 2, 97, 1, 119, 1, $a, 70, 1.0/float, 119, 1, $b>>}]],
+    %% Larger maps are another thing inside OTP.
+    ?assertEqual(117003488, erlang:phash2(?S:key(maps:from_list([{{k, N}, N} || N <- lists:seq(1, 40)])))).
 
 put_get_remove_test() ->
     with_store(fun(Store) ->
