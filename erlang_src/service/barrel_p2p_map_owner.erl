@@ -121,7 +121,9 @@ handle_info({hide, Node, Continuation}, State) ->
     {noreply, hide(Node, Continuation, State)};
 handle_info(scan, #state{options = #{scan_ms := Period, tombstone_ttl_ms := Ttl}, presence = Presence} = State) ->
     _ = erlang:send_after(Period, self(), scan),
-    {Nodes, Next} = barrel_p2p_map_presence:gone_for(Ttl, Presence),
+    %% Not before the cluster has forgotten what was removed meanwhile anyway: a node that is merely cut off would erase what the others hold.
+    Patience = max(Ttl, barrel_p2p_config:get(tombstone_max_age_ms)),
+    {Nodes, Next} = barrel_p2p_map_presence:gone_for(Patience, Presence),
     {noreply, lists:foldl(fun(Node, S) -> pruned(Node, os:system_time(millisecond), S) end, State#state{presence = Next}, Nodes)};
 handle_info(_Other, State) ->
     {noreply, State}.

@@ -36,8 +36,11 @@ end_per_testcase(_Case, Config) ->
     barrel_p2p_test:stop(proplists:get_value(cluster, Config)).
 
 bare(Config, Count) ->
+    bare(Config, Count, []).
+
+bare(Config, Count, Keys) ->
     Cluster = proplists:get_value(cluster, Config),
-    [First | Rest] = All = [alone(Cluster, list_to_atom("n" ++ integer_to_list(N)), []) || N <- lists:seq(1, Count)],
+    [First | Rest] = All = [alone(Cluster, list_to_atom("n" ++ integer_to_list(N)), Keys) || N <- lists:seq(1, Count)],
     _ = [ok = join(P, First) || P <- Rest],
     ok = until_members(All, All),
     All.
@@ -193,7 +196,10 @@ entries_of_a_view_eviction_stay(Config) ->
 %% C13: neither the other nodes nor one that comes later bring them back.
 pruned_entries_do_not_come_back(Config) ->
     Cluster = proplists:get_value(cluster, Config),
-    [A, B, C] = All = open(Config, 3, #{prune_on_peer_down => true, tombstone_ttl_ms => 6_000, scan_ms => 200}),
+    Keys = [{tombstone_max_age_ms, 6_000}],
+    Options = #{prune_on_peer_down => true, tombstone_ttl_ms => 3_000, scan_ms => 200},
+    [A, B, C] = All = bare(Config, 3, Keys),
+    _ = [open(P, Options) || P <- All],
     ok = put(A, a, 1),
     ok = put(C, c, 3),
     ok = put(B, both, 2),
@@ -203,16 +209,16 @@ pruned_entries_do_not_come_back(Config) ->
     ok = kill(C),
     ok = until([A, B], [{a, 1}], 20_000),
     [{remove, both}, {remove, c}] = lists:sort(told(A)),
-    D = alone(Cluster, n4, []),
+    D = alone(Cluster, n4, Keys),
     ok = join(D, A),
-    ok = open(D, #{prune_on_peer_down => true, tombstone_ttl_ms => 6_000, scan_ms => 200}),
+    ok = open(D, Options),
     ok = put(D, d, 4),
     ok = until([A, B, D], [{a, 1}, {d, 4}]),
     Removed = fun(P) ->
                   {sync, Map} = on(P, fun() -> barrel_p2p_map:replica_full_sync_snapshot(m) end),
                   barrel_p2p_ormap:get(c, Map) =:= not_found
               end,
-    %% Hidden as yet; after the time to live they are gone for good.
+    %% Hidden as yet; later they are gone for good.
     false = Removed(A),
     ok = wait_until(removed, fun() -> lists:all(Removed, [A, B, D]) end, 15_000),
     ok = until([A, B, D], [{a, 1}, {d, 4}]).
