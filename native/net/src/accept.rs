@@ -62,7 +62,11 @@ async fn greet(core: Arc<Core>, incoming: Incoming, place: Place) {
 
 async fn connect(core: &Arc<Core>, incoming: Incoming, claimed: &mut String) -> Result<Arc<Link>, Reason> {
     let address = incoming.remote_address();
-    let connection = incoming.await.map_err(|error| Reason::of_connection(&error))?;
+    let accepted = match incoming.accept_with(core.settings.server(address)) {
+        Ok(connecting) => connecting.await,
+        Err(error) => Err(error),
+    };
+    let connection = accepted.map_err(|error| Reason::of_connection(&error))?;
     // Dropped by a timeout or an eviction, it tells the peer so; any other end sets its own code.
     let guarded = Guarded::new(connection.clone(), CloseCode::HelloTimeout);
     let result = hello::accept(core, &connection, claimed, |greeting| {

@@ -17,15 +17,19 @@ use std::time::Instant;
 /// Above `u32::MAX` quinn does not pace either.
 const OPEN_WINDOW: u64 = u64::MAX / 2;
 
+/// Packets (count) in flight at the start, as RFC 9002 has it. quinn has a number of bytes there, and sends nothing when that is less than one
+/// packet.
+const INITIAL_WINDOW_PACKETS: u64 = 10;
+
 /// Builds one controller per connection.
-#[derive(Debug, Default)]
-pub(crate) struct Factory {
-    cubic: Arc<CubicConfig>,
-}
+#[derive(Debug)]
+pub(crate) struct Factory;
 
 impl ControllerFactory for Factory {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
-        Box::new(Closable { inner: self.cubic.clone().build(now, current_mtu), closing: Arc::default() })
+        let mut cubic = CubicConfig::default();
+        cubic.initial_window(INITIAL_WINDOW_PACKETS * u64::from(current_mtu));
+        Box::new(Closable { inner: Arc::new(cubic).build(now, current_mtu), closing: Arc::default() })
     }
 }
 

@@ -7,6 +7,7 @@ use crate::host::{Direction, Host, Keeper, Refused};
 use crate::links::Links;
 use crate::reason::Reason;
 use crate::refusals::Refusals;
+use crate::settings::Settings;
 use crate::strangers::Strangers;
 use barrel_p2p_base::{Incarnation, NodeName};
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ pub(crate) struct Core {
     pub(crate) keeper: Arc<dyn Keeper>,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) quinn: quinn::Endpoint,
-    pub(crate) client: quinn::ClientConfig,
+    pub(crate) settings: Settings,
     pub(crate) incarnation: Incarnation,
     pub(crate) port: u16,
     links: Mutex<Links>,
@@ -31,7 +32,7 @@ impl Core {
         config: Config,
         keeper: Arc<dyn Keeper>,
         host: Arc<dyn Host>,
-        quinn: (quinn::Endpoint, quinn::ClientConfig),
+        quinn: (quinn::Endpoint, Settings),
         port: u16,
     ) -> Self {
         Self {
@@ -40,7 +41,7 @@ impl Core {
             keeper,
             host,
             quinn: quinn.0,
-            client: quinn.1,
+            settings: quinn.1,
             port,
             links: Mutex::default(),
             strangers: Mutex::default(),

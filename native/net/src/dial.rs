@@ -166,8 +166,8 @@ async fn try_once(
     address: SocketAddr,
     turn: &Semaphore,
 ) -> Result<Arc<Link>, Reason> {
-    let connecting =
-        core.quinn.connect_with(core.client.clone(), address, SERVER_NAME).map_err(|_| Reason::Unreachable)?;
+    let client = core.settings.client(address);
+    let connecting = core.quinn.connect_with(client, address, SERVER_NAME).map_err(|_| Reason::Unreachable)?;
     let connection = tokio::select! {
         connection = connecting => connection.map_err(|error| Reason::of_connection(&error))?,
         reason = no_listener(address) => return Err(reason),

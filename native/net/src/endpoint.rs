@@ -13,7 +13,8 @@ use crate::local::Local;
 use crate::peer::Peer;
 use crate::reason::Reason;
 use crate::runtime::QuinnRuntime;
-use crate::tls::{self, UnusableCertificate};
+use crate::settings::Settings;
+use crate::tls::UnusableCertificate;
 use barrel_p2p_base::{CloseCode, Incarnation};
 use quinn::VarInt;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -119,11 +120,7 @@ impl std::fmt::Debug for Endpoint {
 impl Endpoint {
     /// Binds the port and starts the I/O thread.
     pub fn start(config: Config, keeper: Arc<dyn Keeper>, host: Arc<dyn Host>) -> Result<Self, StartError> {
-        let transport = Arc::new(config.transport());
-        let mut client = tls::client()?;
-        client.transport_config(transport.clone());
-        let mut server = tls::server(keeper.certificate())?;
-        server.transport_config(transport);
+        let settings = Settings::new(&config, keeper.as_ref())?;
         let socket = bind(config.port)?;
         let runtime = Builder::new_current_thread().enable_io().enable_time().build().map_err(StartError::Thread)?;
         let quinn = {
@@ -131,11 +128,11 @@ impl Endpoint {
             let mut endpoint = quinn::EndpointConfig::default();
             // Only fails below 1200 bytes.
             let _ = endpoint.max_udp_payload_size(MAX_UDP_PAYLOAD_BYTES);
-            let server = config.listen.then_some(server);
+            let server = config.listen.then(|| settings.any_server());
             quinn::Endpoint::new(endpoint, server, socket, Arc::new(QuinnRuntime)).map_err(StartError::Thread)?
         };
         let port = quinn.local_addr().map_err(StartError::Thread)?.port();
-        let core = Arc::new(Core::new(config, keeper, host, (quinn, client), port));
+        let core = Arc::new(Core::new(config, keeper, host, (quinn, settings), port));
         let handle = runtime.handle().clone();
         let (stop, stop_wanted) = oneshot::channel();
         let (report_stopped, stopped) = mpsc::channel();

@@ -32,6 +32,7 @@ pub mod peer;
 pub mod reason;
 mod refusals;
 mod runtime;
+mod settings;
 mod socket;
 mod strangers;
 pub mod tls;

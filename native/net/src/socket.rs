@@ -87,7 +87,8 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn max_receive_segments(&self) -> usize {
-        self.state.gro_segments()
+        // Of the largest size, see `MAX_UDP_PAYLOAD_BYTES`: more than one the kernel never joins.
+        1
     }
 
     fn may_fragment(&self) -> bool {

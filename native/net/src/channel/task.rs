@@ -18,8 +18,12 @@ use tokio::sync::watch;
 /// How long a graceful end waits for the peer to take what is queued, and then to acknowledge the last bytes.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Pieces taken from the stream in one read: about 90 KiB at the smallest MTU, so a batch is worth a message to the BEAM.
+/// Pieces (packets) taken from the stream in one read: about 90 KiB at the smallest MTU, so a batch is worth a message to the BEAM.
 const READ_PIECES: usize = 64;
+
+/// Fewer pieces are taken when they are large, to make this many bytes, and one piece more at the most: the emulator keeps binaries up to
+/// 512 KiB in memory that it has, and maps each larger one anew.
+const READ_BYTES: usize = 448 * 1024;
 
 /// Runs the channel to its end. Returns after the owner has heard `closed`. `explain` knows why the link was closed when it was we who
 /// closed it.
@@ -158,16 +162,19 @@ async fn write_all(channel: &Channel, owner: &dyn Owner) -> WriteEnd {
 async fn read_all(channel: &Channel, recv: &mut RecvStream, owner: &dyn Owner) -> Reason {
     let mut framer = Framer::new(channel.kind.max_frame_bytes());
     let mut pieces = vec![Bytes::new(); READ_PIECES];
+    let mut largest = 1;
     loop {
         while channel.owed.load(Ordering::Acquire) >= CREDIT_BYTES {
             channel.credit.notified().await;
         }
-        let count = match recv.read_chunks(&mut pieces).await {
+        let most = (READ_BYTES / largest + 1).min(READ_PIECES);
+        let count = match recv.read_chunks(&mut pieces[..most]).await {
             Ok(Some(count)) => count,
             Ok(None) => return Reason::Closed,
             Err(error) => return Reason::of_read(&error),
         };
         for piece in &mut pieces[..count] {
+            largest = largest.max(piece.len());
             if framer.push(std::mem::take(piece)).is_err() {
                 return Reason::Code(CloseCode::ProtocolError);
             }
