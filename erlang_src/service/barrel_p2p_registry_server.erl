@@ -26,7 +26,8 @@ and nothing is written to the store.
     identity :: identity(),
     %% Where the local registrations are said to be.
     node :: node(),
-    monitors = #{} :: #{Name :: term() => reference()},
+    %% {Name, Monitor}; a table, since a map of 100,000 keeps the garbage collector busy.
+    monitors :: ets:table(),
     others :: barrel_p2p_registry_remote:index(),
     %% Nodes with entries that were no members at the last audits, and since when.
     absent = #{} :: #{node() => Milliseconds :: integer()}
@@ -71,8 +72,9 @@ init([]) ->
     case barrel_p2p_store:open(?SERVER, #{tombstone_ttl_ms => ?KEPT_MS}) of
         {ok, Store} ->
             ok = barrel_p2p_registry_table:mend(),
-            Monitors = maps:from_list([{Name, watch(Name, Pid)} || #service_entry{name = Name, pid = Pid} <- barrel_p2p_registry_table:locals()]),
-            Empty = #state{store = Store, identity = none, node = node(), monitors = Monitors, others = barrel_p2p_registry_remote:new()},
+            Empty = #state{store = Store, identity = none, node = node(), monitors = ets:new(monitors, [private]),
+                           others = barrel_p2p_registry_remote:new()},
+            lists:foreach(fun(Entry) -> watch(Entry, Empty) end, barrel_p2p_registry_table:locals()),
             State = identified(own_identity(), Empty),
             ok = scanned(barrel_p2p_store:scan(Store, start), State),
             ok = barrel_p2p_registry_remote:forget_unconfirmed(State#state.others),
@@ -84,10 +86,10 @@ init([]) ->
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
 handle_call({register, Entry, Encoded}, _From, State) ->
-    {Result, After} = registered(Entry, Encoded, freed(Entry, State)),
-    {reply, Result, After};
+    ok = freed(Entry, State),
+    {reply, registered(Entry, Encoded, State), State};
 handle_call({unregister, Name}, _From, State) ->
-    {reply, ok, ended(Name, unregistered, State)};
+    {reply, ended(Name, unregistered, State), State};
 handle_call({judge, Node}, _From, State) ->
     {reply, barrel_p2p_registry_remote:judge(State#state.others, Node, nodedown), State};
 handle_call(store, _From, State) ->
@@ -99,10 +101,8 @@ handle_cast(_Message, State) ->
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
 handle_info({{down, Name}, Monitor, process, _, Reason}, #state{monitors = Monitors} = State) ->
-    case Monitors of
-        #{Name := Monitor} -> {noreply, ended(Name, {down, Reason}, State)};
-        #{} -> {noreply, State}
-    end;
+    _ = [ok = ended(Name, {down, Reason}, State) || ets:lookup(Monitors, Name) =:= [{Name, Monitor}]],
+    {noreply, State};
 handle_info({barrel_p2p_store, Store, staged}, #state{store = Store} = State) ->
     {noreply, pulled(State)};
 handle_info({barrel_p2p_member, Node, What}, #state{others = Others} = State) ->
@@ -127,54 +127,54 @@ terminate(_Reason, _State) ->
 %% Local registrations.
 
 %% A process that has just died must not keep its name from its successor.
--spec freed(#service_entry{}, #state{}) -> #state{}.
+-spec freed(#service_entry{}, #state{}) -> ok.
 freed(#service_entry{name = Name}, #state{monitors = Monitors} = State) ->
     case barrel_p2p_registry_table:local(Name) of
         {ok, #service_entry{pid = Pid}} when node(Pid) =:= node() ->
             case is_process_alive(Pid) of
                 true ->
-                    State;
+                    ok;
                 false ->
-                    #{Name := Monitor} = Monitors,
+                    [{_, Monitor}] = ets:lookup(Monitors, Name),
                     receive {{down, Name}, Monitor, process, _, Reason} -> ended(Name, {down, Reason}, State) end
             end;
         _ ->
-            State
+            ok
     end.
 
--spec registered(#service_entry{}, encoded(), #state{}) -> {ok | {error, already_registered | too_large}, #state{}}.
-registered(#service_entry{name = Name, pid = Pid} = Given, Encoded, #state{node = Node, monitors = Monitors} = State) ->
+-spec registered(#service_entry{}, encoded(), #state{}) -> ok | {error, already_registered | too_large}.
+registered(#service_entry{name = Name} = Given, Encoded, #state{node = Node, monitors = Monitors} = State) ->
     Entry = Given#service_entry{node = Node},
-    case is_map_key(Name, Monitors) orelse published(Entry, Encoded, State) of
+    case ets:member(Monitors, Name) orelse published(Entry, Encoded, State) of
         true ->
-            {{error, already_registered}, State};
+            {error, already_registered};
         ok ->
+            ok = watch(Entry, State),
             ok = barrel_p2p_registry_table:insert_local(Entry),
-            ok = barrel_p2p_service_events:notify({service_registered, Name, Node}),
-            {ok, State#state{monitors = Monitors#{Name => watch(Name, Pid)}}};
+            barrel_p2p_service_events:notify({service_registered, Name, Node});
         {error, too_large} ->
-            {{error, too_large}, State}
+            {error, too_large}
     end.
 
--spec ended(Name :: term(), unregistered | {down, Reason :: term()}, #state{}) -> #state{}.
+-spec ended(Name :: term(), unregistered | {down, Reason :: term()}, #state{}) -> ok.
 ended(Name, Why, #state{monitors = Monitors} = State) ->
-    case {barrel_p2p_registry_table:local(Name), maps:take(Name, Monitors)} of
-        {{ok, #service_entry{node = Node} = Entry}, {Monitor, Others}} ->
+    case {barrel_p2p_registry_table:local(Name), ets:take(Monitors, Name)} of
+        {{ok, #service_entry{node = Node} = Entry}, [{_, Monitor}]} ->
             true = demonitor(Monitor, [flush]),
             ok = withdrawn(Name, Node, State),
             ok = barrel_p2p_registry_table:delete_local(Entry),
-            ok = barrel_p2p_service_events:notify(case Why of
-                                                      unregistered -> {service_unregistered, Name, Node};
-                                                      {down, Reason} -> {service_down, Name, Node, Reason}
-                                                  end),
-            State#state{monitors = Others};
-        {none, error} ->
-            State
+            barrel_p2p_service_events:notify(case Why of
+                                                 unregistered -> {service_unregistered, Name, Node};
+                                                 {down, Reason} -> {service_down, Name, Node, Reason}
+                                             end);
+        {none, []} ->
+            ok
     end.
 
--spec watch(Name :: term(), pid()) -> reference().
-watch(Name, Pid) ->
-    monitor(process, Pid, [{tag, {down, Name}}]).
+-spec watch(#service_entry{}, #state{}) -> ok.
+watch(#service_entry{name = Name, pid = Pid}, #state{monitors = Monitors}) ->
+    true = ets:insert(Monitors, {Name, monitor(process, Pid, [{tag, {down, Name}}])}),
+    ok.
 
 %% The own part of the store.
 

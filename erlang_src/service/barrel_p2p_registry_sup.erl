@@ -16,6 +16,7 @@ init([]) ->
     ok = barrel_p2p_registry_table:new(),
     ok = barrel_p2p_service_events:new_table(),
     ok = barrel_p2p_proxy_sup:new_table(),
+    ok = barrel_p2p_service_stats:new(),
     Workers = [#{id => Module, start => {Module, start_link, []}}
                || Module <- [barrel_p2p_service_events, barrel_p2p_registry_server, barrel_p2p_router]],
     Proxies = #{id => barrel_p2p_proxy_sup, start => {barrel_p2p_proxy_sup, start_link, []}, type => supervisor},

@@ -71,7 +71,7 @@ eviction_from_a_view_removes_nothing(Config) ->
 
 %% Only neighbours noticed a death, so entries of others stayed for ever.
 death_of_a_stranger_removes_its_entries(Config) ->
-    All = cluster_of(Config, 8, [{active_size, 2}]),
+    All = cluster_of(Config, 8, [{active_size, 3}]),
     [#{node := Dead} = Victim | Survivors] = lists:reverse(All),
     Names = [{worker, N} || N <- lists:seq(1, 20)],
     _ = [hold(Victim, Name) || Name <- Names],
@@ -210,7 +210,9 @@ garbage_of_a_member_harms_nobody(Config) ->
                       length(Terms ++ Bytes)
                   end),
     Rejected = fun(P) -> on(P, fun() -> maps:get(<<"barrel_p2p.registry.rejected">>, barrel_p2p_metrics:snapshot()) end) end,
-    ok = wait_until(rejected, fun() -> [Rejected(P) || P <- [B, C]] =:= [Count, Count] end, 10_000),
+    try wait_until(rejected, fun() -> [Rejected(P) || P <- [B, C]] =:= [Count, Count] end, 10_000)
+    catch error:{not_within_ms, _, _} -> error({rejected, [Rejected(P) || P <- [B, C]], should_be, Count})
+    end,
     Registries = [on(P, fun() -> whereis(barrel_p2p_registry) end) || P <- [B, C]],
     [[], []] = [on(P, fun barrel_p2p:list_services/0) || P <- [B, C]],
     %% The registry whose store was taken from it takes it back and removes what it has not registered.

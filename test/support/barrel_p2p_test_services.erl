@@ -13,6 +13,7 @@ Services on peers: processes that hold a registration, and what a peer knows and
 -type peer() :: barrel_p2p_test:peer().
 
 -define(SEEN_BY_ALL_MS, 12_000).
+-define(FORMED_MS, 30_000).
 
 %% So many nodes that know each other, started one after the other and told who to join. They record what they are told about services.
 -spec cluster_of(ct_suite:ct_config(), pos_integer()) -> [peer()].
@@ -24,7 +25,7 @@ cluster_of(Config, Count, Keys) ->
     Cluster = proplists:get_value(cluster, Config),
     [First | Rest] = All = [barrel_p2p_test_members:alone(Cluster, list_to_atom("n" ++ integer_to_list(N)), Keys) || N <- lists:seq(1, Count)],
     _ = [ok = barrel_p2p_test_members:join(P, First) || P <- Rest],
-    ok = barrel_p2p_test_members:until_members(All, All),
+    ok = barrel_p2p_test_members:until_members(All, All, ?FORMED_MS),
     _ = [ok = record_services(P) || P <- All],
     All.
 
