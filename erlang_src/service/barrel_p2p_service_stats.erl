@@ -23,7 +23,7 @@ new() ->
 add(Counter) ->
     counters:add(persistent_term:get(?MODULE), index(Counter), 1).
 
--spec snapshot() -> #{Name :: binary() => non_neg_integer()}.
+-spec snapshot() -> #{Name :: <<_:64, _:_*8>> => non_neg_integer()}.
 snapshot() ->
     {Local, Remote} = barrel_p2p_registry_table:sizes(),
     Counted = maps:from_list([{name(Counter), counted(Counter)} || Counter <- [request_dropped, cast_dropped, rejected]]),
