@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Nodes, links and virtual time: drives the machines as the gossip actor of a real node does.
 //!
-//! * [`node`]: one node
-//! * [`wire`]: sending, dialling, losing links
-//! * [`fault`]: starting, crashing, partitions, stalls
-//! * [`host`]: writing into stores, and taking what came from peers
+//! * `node`: one node
+//! * `wire`: sending, dialling, losing links
+//! * `fault`: starting, crashing, partitions, stalls
+//! * `host`: writing into stores, and taking what came from peers
 //! * here: the loop, the machines' outputs, and the invariants that are asked as it runs
 //!
 //! Keeps: everything follows from the seed and the calls made from outside. No machine is treated specially.
