@@ -146,6 +146,7 @@ slow_snapshot_does_not_kill_the_replica(Config) ->
 anti_entropy_repairs_what_was_not_heard(Config) ->
     [A, B] = All = bare(Config, 2, [{replica_anti_entropy_ms, 500}]),
     _ = [start(P) || P <- All],
+    ok = wait_until(started, fun() -> lists:all(fun(P) -> maps:get(snapshots_taken, info(P)) > 0 end, All) end, 10_000),
     %% Not broadcast.
     ok = on(A, fun() -> replica_owner:replica_apply_full_sync(?NAME, barrel_p2p_ormap:add(unheard, 1, #{})) end),
     ok = until_live([B], [{unheard, 1}]).
@@ -163,13 +164,13 @@ halves_of_a_partition_come_together(Config) ->
 
 %% C7.
 dead_node_is_told_once_and_a_dropped_neighbour_is_not(Config) ->
-    [#{node := NodeA} = A, #{node := NodeB} = B, #{node := NodeC} = C] = running(Config, 3),
+    [A, #{node := NodeB} = B, #{node := NodeC} = C] = running(Config, 3),
     ok = on(A, fun() -> barrel_p2p_hyparview:block_peers([NodeB]) end),
     ok = wait_until(no_neighbour, fun() -> not lists:member(NodeB, barrel_p2p_test_members:active(A)) end, 5_000),
     ok = kill(C),
     Removed = fun(P) -> on(P, fun() -> replica_owner:removed_nodes(?NAME) end) end,
     ok = wait_until(told, fun() -> lists:all(fun(P) -> lists:member(NodeC, Removed(P)) end, [A, B]) end, 20_000),
-    [[NodeC], [NodeC]] = [[N || N <- Removed(P), N =/= NodeA, N =/= NodeB] || P <- [A, B]].
+    [[NodeC], [NodeC]] = [Removed(P) || P <- [A, B]].
 
 restart_of_its_sources_is_survived(Config) ->
     [A, B] = All = running(Config, 2),
