@@ -299,7 +299,7 @@ fn is_bulk(message: &Message) -> bool {
     match message {
         Message::Direct(_) | Message::Directory(_) | Message::Store(_) => true,
         Message::HyParView(_) => false,
-        Message::Plumtree(plumtree::Message::Gossip { .. } | plumtree::Message::IHave(_)) => true,
+        Message::Plumtree(plumtree::Message::Gossip { .. } | plumtree::Message::IHave { .. }) => true,
         Message::Plumtree(plumtree::Message::Graft(_) | plumtree::Message::Prune) => false,
     }
 }

@@ -156,7 +156,7 @@ impl Metrics {
             Message::Plumtree(message) => self.count(match message {
                 plumtree::Message::Gossip { .. } => Metric::GossipSent,
                 plumtree::Message::Graft(_) => Metric::GraftSent,
-                plumtree::Message::IHave(_) => Metric::IHaveSent,
+                plumtree::Message::IHave { .. } => Metric::IHaveSent,
                 plumtree::Message::Prune => Metric::PruneSent,
             }),
         }
@@ -169,7 +169,7 @@ impl Metrics {
             Message::Plumtree(message) => self.count(match message {
                 plumtree::Message::Gossip { .. } => Metric::GossipReceived,
                 plumtree::Message::Graft(_) => Metric::GraftReceived,
-                plumtree::Message::IHave(_) => Metric::IHaveReceived,
+                plumtree::Message::IHave { .. } => Metric::IHaveReceived,
                 plumtree::Message::Prune => Metric::PruneReceived,
             }),
         }

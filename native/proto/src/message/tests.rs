@@ -108,7 +108,8 @@ fn broadcasts() -> impl Strategy<Value = plumtree::Message> {
         }),
         Just(Message::Graft(None)),
         id().prop_map(|id| Message::Graft(Some(id))),
-        vec(announcement, 0..MAX_ANNOUNCEMENTS + 1).prop_map(|list| Message::IHave(list.into())),
+        (any::<bool>(), vec(announcement, 0..MAX_ANNOUNCEMENTS + 1))
+            .prop_map(|(pushed, list)| Message::IHave { pushed, announcements: list.into() }),
         Just(Message::Prune),
     ]
 }

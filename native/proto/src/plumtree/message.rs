@@ -23,8 +23,14 @@ pub enum Message {
     },
     /// "Send me broadcasts from now on", and this one at once.
     Graft(Option<MessageId>),
-    /// "I have these." One list for all who get it.
-    IHave(Arc<[Announcement]>),
+    /// "I have these, or am about to."
+    IHave {
+        /// Will they be sent over this link without being asked for? Only the sender knows: while questions and prunes
+        /// cross each other, one end may take a link for eager that is lazy at the other.
+        pushed: bool,
+        /// One list for all who get it.
+        announcements: Arc<[Announcement]>,
+    },
     /// "Send me announcements from now on."
     Prune,
 }
@@ -51,10 +57,10 @@ impl Message {
             Self::Graft(Some(id)) => {
                 writer.u8(GRAFT_ONE).bytes(&id.0);
             }
-            Self::IHave(announcements) => {
+            Self::IHave { pushed, announcements } => {
                 debug_assert!(announcements.len() <= MAX_ANNOUNCEMENTS);
                 let announcements = &announcements[..announcements.len().min(MAX_ANNOUNCEMENTS)];
-                writer.u8(I_HAVE).u16(announcements.len() as u16);
+                writer.u8(if *pushed { I_HAVE_AND_SEND } else { I_HAVE }).u16(announcements.len() as u16);
                 for Announcement { id, hops } in announcements {
                     writer.bytes(&id.0).u16(*hops);
                 }
@@ -76,7 +82,8 @@ impl Message {
             }
             GRAFT => Self::Graft(None),
             GRAFT_ONE => Self::Graft(Some(MessageId(reader.array()?))),
-            I_HAVE => Self::IHave(read_announcements(reader)?),
+            I_HAVE => Self::IHave { pushed: false, announcements: read_announcements(reader)? },
+            I_HAVE_AND_SEND => Self::IHave { pushed: true, announcements: read_announcements(reader)? },
             PRUNE => Self::Prune,
             _ => return Err(DecodeError::BadValue { offset }),
         })
@@ -97,3 +104,4 @@ const I_HAVE: u8 = 2;
 const GRAFT: u8 = 3;
 const GRAFT_ONE: u8 = 4;
 const PRUNE: u8 = 5;
+const I_HAVE_AND_SEND: u8 = 6;

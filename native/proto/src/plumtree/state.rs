@@ -55,6 +55,12 @@ struct Link {
     untold: Vec<Announcement>,
 }
 
+impl Link {
+    fn announcing(&self, announcements: Arc<[Announcement]>) -> Message {
+        Message::IHave { pushed: self.kind == Kind::Eager, announcements }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Eager,
@@ -121,7 +127,7 @@ impl State {
         let recent: Arc<[_]> = recent.map(|seen| Announcement { id: seen.id, hops: seen.hops + 1 }).collect();
         if !recent.is_empty() {
             self.stats.ihave_sent += 1;
-            send(contact, Message::IHave(recent), out);
+            send(contact, Message::IHave { pushed: false, announcements: recent }, out);
         }
     }
 
@@ -144,7 +150,7 @@ impl State {
                 self.on_gossip(now, from, Announcement { id, hops }, payload, out);
             }
             Message::Graft(id) => self.on_graft(from, id, out),
-            Message::IHave(announcements) => self.on_ihave(now, from, &announcements, out),
+            Message::IHave { pushed, announcements } => self.on_ihave(now, from, pushed, &announcements, out),
             Message::Prune => self.on_prune(now, from),
         }
     }
@@ -243,7 +249,7 @@ impl State {
             if at_once {
                 let list = shared.get_or_insert_with(|| Arc::from([what]));
                 self.stats.ihave_sent += 1;
-                send(&link.to, Message::IHave(Arc::clone(list)), out);
+                send(&link.to, link.announcing(Arc::clone(list)), out);
             } else if link.untold.len() < MAX_ANNOUNCEMENTS {
                 link.untold.push(what);
                 self.timers.set(TELL, self.quiet_until);
@@ -258,7 +264,7 @@ impl State {
         self.quiet_until = now + TELL_SPACING;
         for link in self.links.iter_mut().filter(|link| !link.untold.is_empty()) {
             self.stats.ihave_sent += 1;
-            send(&link.to, Message::IHave(link.untold.as_slice().into()), out);
+            send(&link.to, link.announcing(link.untold.as_slice().into()), out);
             link.untold.clear();
         }
     }
@@ -269,8 +275,15 @@ impl State {
     /// of payloads, over all links, and the tree turns to each sender while its payload is still on the way: who hears
     /// of it over a lazy link asks at once, and gives up the eager link that would bring the payload later. The paper's
     /// tree has the shape that suited its first sender, and counts hops to improve it for one sender (section 3.8).
-    fn on_ihave(&mut self, now: Time, from: &Arc<Contact>, announcements: &[Announcement], out: &mut Outputs) {
-        let eager = self.links.iter().any(|link| link.to.name == from.name && link.kind == Kind::Eager);
+    fn on_ihave(
+        &mut self,
+        now: Time,
+        from: &Arc<Contact>,
+        pushed: bool,
+        announcements: &[Announcement],
+        out: &mut Outputs,
+    ) {
+        let eager = pushed && self.eager().any(|contact| contact.name == from.name);
         let patience = now + self.config.graft_retry;
         for announcement in announcements {
             let Announcement { id, hops } = *announcement;
