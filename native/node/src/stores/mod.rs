@@ -111,7 +111,7 @@ impl Stores {
         let mut inside = cell.enter();
         inside.tenure = tenure;
         let before = inside.owner.replace(owner);
-        let has_staged = inside.store.has_staged();
+        let has_staged = inside.store.has_unjudged();
         drop(inside);
         drop(before);
         self.bell.ring(&cell.name, |notes| notes.opened = true);

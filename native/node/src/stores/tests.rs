@@ -157,6 +157,21 @@ fn next_owner_takes_over_and_the_last_one_is_out() {
 }
 
 #[test]
+fn next_owner_hears_of_what_the_last_one_pulled_and_did_not_commit() {
+    let stores = stores();
+    let (first, _) = open(&stores, None);
+    stores.visit(&name(), &mut |store| {
+        store.stage(vec![theirs(b"l", unix_ms())]);
+    });
+    assert_eq!(first.pull().entries.len(), 1);
+    first.abandon();
+    let options = Options { tombstone_ttl_ms: 1, place: None };
+    let opened = stores.open(b"s", options, |_| Arc::new(Teller(Arc::default()))).unwrap();
+    assert!(opened.has_staged);
+    assert_eq!(opened.handle.pull().entries.len(), 1);
+}
+
+#[test]
 fn snapshots_replace_what_was_logged_and_lose_nothing() {
     let dir = TempDir::new().unwrap();
     let stores = stores();

@@ -78,7 +78,7 @@ impl Replication {
         replica.next_round = self.next_round(now);
         // It may have been written to, and peers may have said something, before it was opened here.
         replica.flush = Some(now.mono);
-        self.shelf.visit(store, &mut |store| replica.is_undrained = store.has_staged());
+        self.shelf.visit(store, &mut |store| replica.is_undrained = store.has_unjudged());
         self.replicas.insert(store.clone(), replica);
         self.arm(store);
     }

@@ -82,8 +82,14 @@ impl Staging {
         Verdict::Taken
     }
 
-    /// The store has this entry now: what it beats waits no longer.
+    /// Does nothing wait to be pulled, and was all that was pulled committed?
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.hand.is_empty()
+    }
+
+    /// The store has this entry now: what it beats waits no longer, nor is it pulled again.
     pub(super) fn overtaken(&mut self, slot: &Slot) {
+        self.hand.retain(|pulled| pulled.place() != slot.place() || pulled.entry.beats(&slot.entry));
         let Some(waits) = self.waiting.get(slot.position, slot.entry.key()) else {
             return;
         };

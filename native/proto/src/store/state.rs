@@ -175,13 +175,18 @@ impl Store {
         self.staging.has_waiting()
     }
 
+    /// Does something wait for the owner's judgement, pulled or not?
+    pub fn has_unjudged(&self) -> bool {
+        !self.staging.is_empty()
+    }
+
     /// Bytes that may still be staged.
     pub fn room(&self) -> usize {
         self.staging.room()
     }
 
     /// Gives the owner what it is to judge: what was staged and would win, as many as it wants, but at least one if there
-    /// is one. The same again until it has committed them.
+    /// is one. The same again until it has committed them, but for what a write of its own has beaten since.
     pub fn pull(&mut self, max_entries: usize, max_bytes: usize) -> Vec<Entry> {
         self.staging.pull(max_entries, max_bytes).iter().map(|slot| slot.entry.clone()).collect()
     }
@@ -365,7 +370,7 @@ impl Store {
         if slot.entry.origin().is_none() {
             self.tombstones.add(&slot, since_ms);
         }
-        if self.staging.has_waiting() {
+        if !self.staging.is_empty() {
             self.staging.overtaken(&slot);
         }
         self.rejections.changed(position, slot.entry.key(), Some(&slot));

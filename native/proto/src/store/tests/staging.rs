@@ -56,6 +56,31 @@ fn what_a_local_write_has_beaten_is_not_offered() {
 }
 
 #[test]
+fn what_a_local_write_has_beaten_is_not_pulled_again() {
+    let mut store = store();
+    store.stage(vec![value("a", "1", 2, 1), value("b", "1", 2, 1), value("c", "1", 2, 9)]);
+    assert_eq!(store.pull(10, usize::MAX).len(), 3);
+    store.put(b"a", b"2", &node(1), at(2)).unwrap();
+    store.remove(b"b", at(2)).unwrap();
+    store.put(b"c", b"2", &node(1), at(2)).unwrap();
+    // The owner could not commit and shows what it pulls.
+    assert_eq!(store.pull(10, usize::MAX), vec![value("c", "1", 2, 9)]);
+    assert_eq!(store.commit(ALL_GOOD).len(), 1);
+    assert_eq!((content(&store, "a"), content(&store, "b")), (Some(Some("2")), Some(None)));
+}
+
+#[test]
+fn what_was_pulled_and_not_committed_is_unjudged() {
+    let mut store = store();
+    store.stage(vec![value("a", "1", 2, 1)]);
+    assert!(store.has_staged() && store.has_unjudged());
+    store.pull(10, usize::MAX);
+    assert!(!store.has_staged() && store.has_unjudged());
+    store.commit(ALL_GOOD);
+    assert!(!store.has_unjudged());
+}
+
+#[test]
 fn a_pull_keeps_its_bounds_and_everything_gets_its_turn() {
     let mut store = store();
     let entries: Vec<Entry> = (0..100).map(|key| value(&format!("{key}"), "1", 1, 0)).collect();
