@@ -19,7 +19,7 @@ and nothing is written to the store.
 
 %% As whom this node registers: none while it is not distributed.
 -type identity() :: {node(), barrel_p2p_registry_entry:life()} | none.
--type encoded() :: none | {identity(), KeyBytes :: binary(), ValueBytes :: binary()}.
+-type encoded() :: outdated | {identity(), KeyBytes :: binary(), ValueBytes :: binary()}.
 
 -record(state, {
     store :: barrel_p2p_store:store(),
@@ -29,8 +29,7 @@ and nothing is written to the store.
     %% {Name, Monitor}; a table, since a map of 100,000 keeps the garbage collector busy.
     monitors :: ets:table(),
     others :: barrel_p2p_registry_remote:index(),
-    %% Nodes with entries that were no members at the last audits, and since when.
-    absent = #{} :: #{node() => Milliseconds :: integer()}
+    absence = barrel_p2p_registry_absence:new() :: barrel_p2p_registry_absence:absence()
 }).
 
 -define(SERVER, barrel_p2p_registry).
@@ -38,8 +37,12 @@ and nothing is written to the store.
 
 %% How often it is checked who is a member, in case that a crash has swallowed the news.
 -define(AUDIT_MS, 5_000).
-%% How long entries of an absent node are kept for its return, and tombstones for those who have not heard of them.
+%% How long entries of an absent node are kept for its return at least, and tombstones for those who have not heard of them.
 -define(KEPT_MS, 3_600_000).
+%% What the native store takes, less what the name of a node and its life may add to a registration that is made without distribution.
+-define(MARGIN_BYTES, 1_024).
+-define(KEY_BYTES, 65_536 - ?MARGIN_BYTES).
+-define(VALUE_BYTES, 524_288 - ?MARGIN_BYTES).
 
 -spec start_link() -> gen_server:start_ret().
 start_link() ->
@@ -180,14 +183,18 @@ watch(#service_entry{name = Name, pid = Pid}, #state{monitors = Monitors}) ->
 
 %% For a node that is still the same when it is written.
 -spec encoded(#service_entry{}, identity()) -> encoded().
-encoded(_Entry, none) ->
-    none;
+encoded(#service_entry{name = Name} = Entry, none) ->
+    {none, barrel_p2p_registry_entry:key(Name, nonode@nohost), barrel_p2p_registry_entry:value(Entry, unknown)};
 encoded(#service_entry{name = Name} = Entry, {Node, Life} = Identity) ->
     {Identity, barrel_p2p_registry_entry:key(Name, Node), barrel_p2p_registry_entry:value(Entry, Life)}.
 
 -spec published(#service_entry{}, encoded(), #state{}) -> ok | {error, too_large}.
-published(_Entry, _Encoded, #state{identity = none}) ->
-    ok;
+%% What nobody could be told later is not taken now either.
+published(_Entry, {none, KeyBytes, ValueBytes}, #state{identity = none}) ->
+    case byte_size(KeyBytes) =< ?KEY_BYTES andalso byte_size(ValueBytes) =< ?VALUE_BYTES of
+        true -> ok;
+        false -> {error, too_large}
+    end;
 published(_Entry, {Identity, KeyBytes, ValueBytes}, #state{identity = Identity, store = Store}) ->
     case barrel_p2p_store:put(Store, KeyBytes, ValueBytes) of
         {ok, _} -> ok;
@@ -200,8 +207,11 @@ published(Entry, _Outdated, #state{identity = Identity} = State) ->
 withdrawn(_Name, nonode@nohost, _State) ->
     ok;
 withdrawn(Name, Node, #state{store = Store}) ->
-    {ok, _} = barrel_p2p_store:remove(Store, barrel_p2p_registry_entry:key(Name, Node)),
-    ok.
+    case barrel_p2p_store:remove(Store, barrel_p2p_registry_entry:key(Name, Node)) of
+        {ok, _} -> ok;
+        %% So it never was there.
+        {error, too_large} -> ok
+    end.
 
 %% Who this node is now. After a change of that everything here is registered under the new name and nothing under the old one; the members of the
 %% old cluster are gone.
@@ -241,7 +251,7 @@ settled(#service_entry{name = Name, node = Former} = Entry, #state{node = Node} 
     Moved = Entry#service_entry{node = Node},
     ok = withdrawn(Name, Former, State),
     %% One that became too large with its new name stays known here.
-    _ = published(Moved, none, State),
+    _ = published(Moved, outdated, State),
     ok = barrel_p2p_registry_table:insert_local(Moved),
     ok = barrel_p2p_service_events:notify({service_unregistered, Name, Former}),
     barrel_p2p_service_events:notify({service_registered, Name, Node}).
@@ -251,7 +261,7 @@ settled(#service_entry{name = Name, node = Former} = Entry, #state{node = Node} 
 defended(Name, Content, #state{identity = {Own, Life}} = State) ->
     case {barrel_p2p_registry_table:local(Name), Content} of
         {{ok, #service_entry{pid = Pid, meta = Meta}}, {value, {Pid, Meta, Life}, Own}} -> ok;
-        {{ok, Entry}, _} -> _ = published(Entry, none, State), ok;
+        {{ok, Entry}, _} -> _ = published(Entry, outdated, State), ok;
         {none, {value, _, _}} -> withdrawn(Name, Own, State);
         {none, _} -> ok
     end.
@@ -316,17 +326,17 @@ audit_later() ->
     ok.
 
 %% Hides what belongs to nodes that were no members the last time either: between a crash of the membership process and its return nobody is. Removes,
-%% the same way everywhere, what belongs to nodes that have been away for too long.
+%% the same way everywhere, what belongs to nodes that have been away for so long that the cluster has forgotten what they missed.
 -spec audited(#state{}) -> #state{}.
-audited(#state{others = Others, absent = Absent} = State) ->
-    Now = erlang:monotonic_time(millisecond),
+audited(#state{identity = Identity, others = Others, absence = Before} = State) ->
     Lives = barrel_p2p_registry_remote:lives(barrel_p2p_registry_remote:owners(Others)),
-    Gone = maps:from_list([{Node, maps:get(Node, Absent, Now)} || {Node, gone} <- maps:to_list(Lives)]),
-    Again = [Node || {Node, Since} <- maps:to_list(Absent), not is_map_key(Node, Gone) orelse Now - Since < 3 * ?AUDIT_MS],
-    lists:foreach(fun(Node) -> barrel_p2p_registry_remote:judge(Others, Node, nodedown) end, Again),
-    {Lost, Kept} = lists:partition(fun({_, Since}) -> Now - Since > ?KEPT_MS end, maps:to_list(Gone)),
-    lists:foreach(fun({Node, _}) -> pruned(Node, State) end, Lost),
-    State#state{absent = maps:from_list(Kept)}.
+    HasNeighbour = Identity =/= none andalso barrel_p2p_gossip:active_view() =/= [],
+    Patience = max(?KEPT_MS, barrel_p2p_config:get(tombstone_max_age_ms)),
+    {Changed, Lost, Absence} = barrel_p2p_registry_absence:audited([Node || {Node, gone} <- maps:to_list(Lives)], HasNeighbour,
+                                                                   erlang:monotonic_time(millisecond), Patience, Before),
+    lists:foreach(fun(Node) -> barrel_p2p_registry_remote:judge(Others, Node, nodedown) end, Changed),
+    lists:foreach(fun(Node) -> pruned(Node, State) end, Lost),
+    State#state{absence = Absence}.
 
 -spec pruned(node(), #state{}) -> ok.
 pruned(Node, #state{store = Store, others = Others}) ->

@@ -280,10 +280,11 @@ node_that_returns_too_late_puts_its_services_back(Config) ->
     ok = until_found(All, patient, [Node]),
     ok = freeze(C),
     ok = until_found([A, B], patient, []),
-    %% It has been away for two hours.
+    %% It has been away for two days.
     _ = on(A, fun() ->
-                  Since = erlang:monotonic_time(millisecond) - 7_200_000,
-                  _ = sys:replace_state(barrel_p2p_registry, fun(State) -> setelement(tuple_size(State), State, #{Node => Since}) end),
+                  Since = erlang:monotonic_time(millisecond) - 172_800_000,
+                  {_, [], Long} = barrel_p2p_registry_absence:audited([Node], true, Since, 1_000, barrel_p2p_registry_absence:new()),
+                  _ = sys:replace_state(barrel_p2p_registry, fun(State) -> setelement(tuple_size(State), State, Long) end),
                   barrel_p2p_registry ! audit
               end),
     Key = barrel_p2p_store:key({patient, Node}),

@@ -17,6 +17,7 @@ tests() ->
      {"any term is a name", fun any_term_is_a_name/0},
      {"name is taken until it is given back", fun name_is_taken_until_it_is_given_back/0},
      {"wrong arguments are refused", fun wrong_arguments_are_refused/0},
+     {"registration too large for others is refused before they are there", fun registration_too_large_for_others_is_refused/0},
      {"death of the process is told", fun death_of_the_process_is_told/0},
      {"dead process can be registered", fun dead_process_can_be_registered/0},
      {"name of a dead process is free at once", fun name_of_a_dead_process_is_free_at_once/0},
@@ -75,6 +76,16 @@ name_is_taken_until_it_is_given_back() ->
 wrong_arguments_are_refused() ->
     ?assertError(function_clause, barrel_p2p:register_service(name, not_a_pid, #{})),
     ?assertError(function_clause, barrel_p2p:register_service(name, self(), [])).
+
+%% Once distribution starts nobody could be told, and the end of it would end the registry.
+registration_too_large_for_others_is_refused() ->
+    Large = {name, binary:copy(<<0>>, 70_000)},
+    ?assertEqual([{error, too_large}, {error, too_large}, {error, too_large}, ok],
+                 [barrel_p2p:register_service(Large), barrel_p2p:register_service(binary:copy(<<0>>, 65_400)),
+                  barrel_p2p:register_service(large, #{meta => binary:copy(<<0>>, 524_000)}),
+                  barrel_p2p:register_service(large, #{meta => binary:copy(<<0>>, 520_000)})]),
+    ok = barrel_p2p:unregister_service(Large),
+    ?assertEqual([large], barrel_p2p:list_services()).
 
 death_of_the_process_is_told() ->
     ok = barrel_p2p:subscribe_services(),
