@@ -4,8 +4,8 @@
 The options of a map: checked once, complete afterwards.
 """.
 
--export([check/2, accepts/2]).
--export_type([given/0, options/0]).
+-export([check/2, accepts/2, verdict/2]).
+-export_type([given/0, options/0, verdict/0]).
 
 -type validator() :: fun((Value :: term()) -> boolean()) | {module(), Function :: atom()}.
 %% What somebody may give to barrel_p2p_map:new/2.
@@ -13,6 +13,9 @@ The options of a map: checked once, complete afterwards.
                    persist => boolean()}.
 -type options() :: #{validator := none | validator(), tombstone_ttl_ms := non_neg_integer(), scan_ms := pos_integer(),
                      prune_on_peer_down := boolean(), persist := boolean()}.
+
+%% failed: the validator raised, which may be about the value, or because something that it needs does not run.
+-type verdict() :: yes | no | failed.
 
 %% The longest name: what is made of it has to be an atom, and at most 255 bytes for the native store.
 -define(MAX_NAME_BYTES, 232).
@@ -29,13 +32,18 @@ check(_, _) ->
 
 %% Only `true` is a yes; a validator that fails says no.
 -spec accepts(Value :: term(), options()) -> boolean().
-accepts(_Value, #{validator := none}) ->
-    true;
-accepts(Value, #{validator := Validator}) ->
+accepts(Value, Options) ->
+    verdict(Value, Options) =:= yes.
+
+-spec verdict(Value :: term(), options()) -> verdict().
+verdict(_Value, #{validator := none}) ->
+    yes;
+verdict(Value, #{validator := Validator}) ->
     try asked(Validator, Value) of
-        Answer -> Answer =:= true
+        true -> yes;
+        _ -> no
     catch
-        _:_ -> false
+        _:_ -> failed
     end.
 
 -spec asked(validator(), term()) -> term().

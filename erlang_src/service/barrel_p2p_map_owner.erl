@@ -19,6 +19,8 @@ batches with other work between them. After a crash the successor finds the cont
                 %% As long as it lives, who ends us means to end the map.
                 keeper :: pid(),
                 presence :: barrel_p2p_map_presence:presence(),
+                %% answers: it has, or nobody waits for that any more. Until then its failures are taken for those of something that does not run yet.
+                validator = silent :: silent | {failing, SinceMs :: integer()} | answers,
                 %% Who waits for the disk, oldest first.
                 waiting = queue:new() :: queue:queue({barrel_p2p_store:seq(), gen_server:from()}),
                 disk = fine :: fine | failed}).
@@ -28,6 +30,9 @@ batches with other work between them. After a crash the successor finds the cont
 
 %% How long to wait before a batch that the log had no room for is tried again.
 -define(BUSY_MS, 10).
+%% How often, and for how long, a batch is tried again for which the validator does nothing but fail.
+-define(FAILING_MS, 200).
+-define(VALIDATOR_PATIENCE_MS, 30_000).
 
 %% Keeper is the process whose death is a crash of all maps and not their end.
 -spec start_link(Name :: atom(), ets:table(), barrel_p2p_map_options:options(), Keeper :: pid()) -> gen_server:start_ret().
@@ -172,8 +177,19 @@ disk_failed(Reason, #state{name = Name, waiting = Waiting, disk = Disk} = State)
 -spec pull(#state{}) -> {noreply, #state{}} | {stop, store_closed, #state{}}.
 pull(#state{store = Store, options = Options} = State) ->
     {Changes, Malformed, Rest} = barrel_p2p_store:pull(Store),
-    {Good, Bad} = lists:partition(fun(Change) -> is_valid(Change, Options) end, Changes),
-    case barrel_p2p_store:commit(Store, Malformed ++ [KeyBytes || {KeyBytes, _, _} <- Bad]) of
+    Verdicts = [{verdict(Change, Options), Change} || Change <- Changes],
+    case heard([Verdict || {Verdict, _} <- Verdicts, Verdict =/= removed], State) of
+        #state{validator = {failing, _}} = Next ->
+            _ = erlang:send_after(?FAILING_MS, self(), pull),
+            {noreply, Next};
+        Next ->
+            Bad = [KeyBytes || {Verdict, {KeyBytes, _, _}} <- Verdicts, Verdict =:= no orelse Verdict =:= failed],
+            merge([Change || {Verdict, Change} <- Verdicts, Verdict =:= yes orelse Verdict =:= removed], Malformed ++ Bad, Rest, Next)
+    end.
+
+-spec merge([barrel_p2p_store:change()], Rejected :: [binary()], more | last, #state{}) -> {noreply, #state{}} | {stop, store_closed, #state{}}.
+merge(Good, Rejected, Rest, #state{store = Store} = State) ->
+    case barrel_p2p_store:commit(Store, Rejected) of
         {ok, _Seq} ->
             _ = [self() ! pull || Rest =:= more],
             {noreply, lists:foldl(fun project/2, State, Good)};
@@ -184,9 +200,23 @@ pull(#state{store = Store, options = Options} = State) ->
             {stop, store_closed, State}
     end.
 
--spec is_valid(barrel_p2p_store:change(), barrel_p2p_map_options:options()) -> boolean().
-is_valid({_, _, removed}, _Options) -> true;
-is_valid({_, _, {value, Value, _}}, Options) -> barrel_p2p_map_options:accepts(Value, Options).
+-spec verdict(barrel_p2p_store:change(), barrel_p2p_map_options:options()) -> removed | barrel_p2p_map_options:verdict().
+verdict({_, _, removed}, _Options) -> removed;
+verdict({_, _, {value, Value, _}}, Options) -> barrel_p2p_map_options:verdict(Value, Options).
+
+%% What is rejected is not offered again, so a map that is open before what its validator needs would lack it for good.
+-spec heard([barrel_p2p_map_options:verdict()], #state{}) -> #state{}.
+heard([], #state{validator = {failing, _}} = State) ->
+    State#state{validator = silent};
+heard(Verdicts, #state{validator = Before} = State) ->
+    Now = erlang:monotonic_time(millisecond),
+    case {lists:all(fun(Verdict) -> Verdict =:= failed end, Verdicts), Before} of
+        {_, answers} -> State;
+        {true, silent} when Verdicts =/= [] -> State#state{validator = {failing, Now}};
+        {true, silent} -> State;
+        {true, {failing, Since}} when Now - Since < ?VALIDATOR_PATIENCE_MS -> State;
+        _ -> State#state{validator = answers}
+    end.
 
 %% Brings the table in line with what the store has for a key.
 -spec project(barrel_p2p_store:change(), #state{}) -> #state{}.

@@ -14,7 +14,9 @@ map_test_() ->
      [fun opening_is_idempotent/0, fun names_and_options_are_checked/0, fun written_is_read/0, fun one_and_one_point_zero_are_two_keys/0,
       fun map_that_is_not_open_is_empty/0, fun deleted_map_is_gone_and_a_new_one_is_empty/0, fun subscribers_are_told_every_local_write/0,
       fun validator_decides/0, fun too_large_is_refused/0, fun changes_of_others_are_told_when_they_can_be_seen/0,
-      fun older_change_of_another_does_not_show/0, fun change_of_another_is_validated/0, fun nonsense_is_ignored/0,
+      fun older_change_of_another_does_not_show/0, fun change_of_another_is_validated/0,
+      fun values_that_come_before_the_validator_can_work_are_not_lost/0, fun validator_that_always_fails_rejects_in_the_end/0,
+      fun nonsense_is_ignored/0,
       fun content_has_the_documented_shape/0, fun map_of_tombstones_only_has_a_snapshot/0, fun many_changes_leave_the_owner_responsive/0,
       fun crash_of_the_owner_loses_nothing/0, fun map_can_be_read_and_written_while_its_owner_starts/0, fun crash_of_the_supervisor_loses_no_map/0,
       fun persistent_map_is_there_after_a_restart/0, fun deleted_persistent_map_does_not_come_back/0, fun disk_that_refuses_is_told/0,
@@ -151,6 +153,38 @@ change_of_another_is_validated() ->
     ?assertEqual([{even, 2}], barrel_p2p:map_to_list(m)),
     {sync, Content} = barrel_p2p_map:replica_full_sync_snapshot(m),
     ?assertEqual([even], maps:keys(Content)).
+
+%% A map of the configuration is open before the application whose table its validator looks into.
+values_that_come_before_the_validator_can_work_are_not_lost() ->
+    {ok, _} = barrel_p2p:new_map(m, #{validator => fun(Value) -> ets:member(allowed_values, Value) end}),
+    ok = barrel_p2p_map:replica_merge_delta(m, #{a => value(1, stamp(0)), b => value(2, stamp(0)), gone => {tombstone, stamp(0)}}),
+    ?assertEqual({error, invalid_value}, barrel_p2p:map_put(m, c, 1)),
+    ok = until(fun() -> is_failing(m) end),
+    allowed_values = ets:new(allowed_values, [named_table, public]),
+    true = ets:insert(allowed_values, {1}),
+    ok = until(fun() -> barrel_p2p:map_to_list(m) =:= [{a, 1}] end),
+    %% It works now, so that what it fails for is not waited for.
+    true = ets:delete(allowed_values),
+    ok = barrel_p2p_map:replica_merge_delta(m, #{d => value(1, stamp(0)), e => {tombstone, stamp(0)}}),
+    ok = until(fun() -> {sync, Content} = barrel_p2p_map:replica_full_sync_snapshot(m), is_map_key(e, Content) end),
+    ?assertEqual([{a, 1}], barrel_p2p:map_to_list(m)).
+
+validator_that_always_fails_rejects_in_the_end() ->
+    {ok, _} = barrel_p2p:new_map(m, #{validator => fun(_) -> error(always) end}),
+    ok = barrel_p2p_map:replica_merge_delta(m, #{a => value(1, stamp(0)), gone => {tombstone, stamp(0)}}),
+    ok = until(fun() -> is_failing(m) end),
+    %% Half a minute is over.
+    _ = sys:replace_state(barrel_p2p_map:owner_name(m),
+                          fun(State) -> list_to_tuple([earlier(Field) || Field <- tuple_to_list(State)]) end),
+    ok = until(fun() -> not is_failing(m) end),
+    ?assertMatch({sync, #{gone := {tombstone, _}}}, barrel_p2p_map:replica_full_sync_snapshot(m)),
+    ?assertEqual([], barrel_p2p:map_to_list(m)).
+
+earlier({failing, Ms}) -> {failing, Ms - 60_000};
+earlier(Field) -> Field.
+
+is_failing(Map) ->
+    lists:any(fun(E) -> is_tuple(E) andalso element(1, E) =:= failing end, tuple_to_list(sys:get_state(barrel_p2p_map:owner_name(Map)))).
 
 nonsense_is_ignored() ->
     {ok, _} = barrel_p2p:new_map(m),
