@@ -96,11 +96,11 @@ impl Replication {
     }
 
     /// Tombstones are collected while nobody is away who could bring back what they bury: who returns gets the time of
-    /// two rounds to hear of them.
+    /// two rounds to hear of them, and a minute at least.
     fn collect(&mut self, now: Now, directory: &Directory) {
         let is_complete = directory.suspects() + directory.departed() == 0;
         self.complete_since = if is_complete { self.complete_since.or(Some(now.mono)) } else { None };
-        let settled = self.config.anti_entropy * 2;
+        let settled = (self.config.anti_entropy * 2).max(LEAST_SETTLED);
         let may_collect = self.complete_since.is_some_and(|since| now.mono - since >= settled);
         let max_age_ms = u64::try_from(self.config.tombstone_max_age.as_millis()).unwrap_or(u64::MAX);
         for store in self.replicas.keys() {
@@ -124,6 +124,9 @@ impl Replication {
         self.replicas.get(store).map_or(0, super::replica::Replica::waiting)
     }
 }
+
+/// The least time that everybody has to be there before tombstones are forgotten: rounds may be short, or switched off.
+const LEAST_SETTLED: Duration = Duration::from_secs(60);
 
 /// Time between two looks at the tombstones; a look costs nothing where none is old enough.
 const COLLECTION_PERIOD: Duration = Duration::from_secs(1);

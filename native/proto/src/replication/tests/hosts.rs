@@ -72,6 +72,18 @@ fn tombstones_outlive_their_time_until_everybody_was_there_for_two_rounds() {
 }
 
 #[test]
+fn tombstones_are_not_forgotten_at_once_where_there_are_no_rounds() {
+    let mut net = Net::new(1);
+    let config = store::Config { tombstone_ttl_ms: 5_000, ..store::Config::default() };
+    net.peers[0].books.0.write().unwrap().insert(name(), Store::new(config));
+    net.remove(0, 1);
+    net.run(Duration::from_secs(50));
+    assert_eq!(net.store(0, |store| store.tombstones()), 1);
+    net.run(Duration::from_secs(20));
+    assert_eq!(net.store(0, |store| store.tombstones()), 0);
+}
+
+#[test]
 fn tombstones_stay_while_a_member_is_away_and_end_by_their_age() {
     let config = Config { anti_entropy: Duration::from_secs(30), tombstone_max_age: Duration::from_secs(1000) };
     let mut net = Net::with(1, config);
