@@ -185,8 +185,8 @@ impl Session {
         for (range, content) in ranges.into_iter().zip(contents) {
             match content {
                 Content::Few(theirs) => {
-                    let lacked = theirs.iter().filter(|fingerprint| !store.knows(range, **fingerprint));
-                    self.wanted.extend(lacked.map(|fingerprint| (range, *fingerprint)));
+                    let lacked = store.lacked(range, &theirs);
+                    self.wanted.extend(lacked.into_iter().map(|fingerprint| (range, fingerprint)));
                     offer.add(store, range, &theirs);
                 }
                 Content::Many { .. } if range.levels() >= Prefix::MAX_LEVELS => return Outcome::Violation,

@@ -21,6 +21,10 @@ const COLLECT_AT_ONCE: usize = 1_024;
 /// The least time that a tombstone is told to others, in milliseconds: it has to be sent first.
 const SHORTEST_TTL_MS: u64 = 1_000;
 
+/// The least time that a tombstone is told when a peer has told it, when a peer has shown what it buries, or when it comes
+/// from pruning, in milliseconds: a few rounds of comparisons, or the time to live if that is less.
+const TOLD_AGAIN_MS: u64 = 300_000;
+
 /// What one call of [`Store::collect`] has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
@@ -87,7 +91,7 @@ impl Store {
             !more
         });
         let cursor = last.filter(|_| more).map(Cursor::new);
-        let since_ms = self.now_ms;
+        let since_ms = self.told_since_ms();
         for (position, tombstone) in &pruned {
             self.settle(tombstone, *position, Rule::Win, since_ms);
         }
@@ -98,7 +102,7 @@ impl Store {
     /// member is away that could bring back what they bury; those older than `max_age_ms` in any case.
     pub fn collect(&mut self, now_ms: u64, may_collect: bool, max_age_ms: u64) -> Collected {
         self.now_ms = now_ms;
-        self.past_ms = now_ms.checked_sub(self.config.tombstone_ttl_ms.max(SHORTEST_TTL_MS));
+        self.past_ms = now_ms.checked_sub(self.ttl_ms());
         let forgotten_ms = if may_collect { self.past_ms } else { now_ms.checked_sub(max_age_ms) };
         let mut collected = Collected::default();
         for _ in 0..COLLECT_AT_ONCE {
@@ -118,6 +122,16 @@ impl Store {
             }
         }
         Collected { more: true, ..collected }
+    }
+
+    fn ttl_ms(&self) -> u64 {
+        self.config.tombstone_ttl_ms.max(SHORTEST_TTL_MS)
+    }
+
+    /// How old a tombstone is at most that others have to hear of now, whatever its stamp says: all who learn of it late
+    /// tell it about equally long, so they stay equal.
+    pub(super) fn told_since_ms(&self) -> u64 {
+        self.now_ms.saturating_sub(self.ttl_ms().saturating_sub(TOLD_AGAIN_MS))
     }
 
     /// Has this tombstone had its time?
@@ -149,7 +163,7 @@ impl Store {
         };
         if let Some(slot) = self.retired.take(position, fingerprint) {
             self.entries.replace(position, key, |_| Some(slot.entry.clone()));
-            self.tombstones.add(&slot, self.now_ms);
+            self.tombstones.add(&slot, self.told_since_ms());
             self.rejections.changed(position, key, Some(&slot));
         }
     }

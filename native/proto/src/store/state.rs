@@ -195,12 +195,13 @@ impl Store {
     pub fn commit(&mut self, rejected: &[impl AsRef<[u8]>]) -> Vec<Entry> {
         let mut rejected: Vec<&[u8]> = rejected.iter().map(AsRef::as_ref).collect();
         rejected.sort_unstable();
+        let since_ms = self.told_since_ms();
         let mut merged = Vec::new();
         for slot in self.staging.empty_hand() {
             if rejected.binary_search(&slot.entry.key()).is_ok() {
                 self.rejections.remember(&slot, self.entries.get(slot.position, slot.entry.key()));
             } else {
-                merged.extend(self.settle(&slot.entry, slot.position, Rule::Win, 0));
+                merged.extend(self.settle(&slot.entry, slot.position, Rule::Win, since_ms));
             }
         }
         merged

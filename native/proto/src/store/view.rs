@@ -4,6 +4,8 @@
 //! Keeps: two stores that know the same versions look the same, however they came to know them; what is shown depends
 //! neither on the shape of the tree nor on what waits for the owner.
 
+use std::collections::BTreeSet;
+
 use super::entry::Entry;
 use super::prefix::{Prefix, FANOUT};
 use super::state::Store;
@@ -76,10 +78,22 @@ impl Store {
         }
     }
 
-    /// Does this part have this version, or has the owner rejected it?
-    pub fn knows(&self, prefix: Prefix, fingerprint: u64) -> bool {
-        self.rejections.within(prefix).any(|(_, rejected, _)| rejected == fingerprint)
-            || self.look_for(prefix, fingerprint).is_some()
+    /// Which of these versions this part does not have: neither in sight nor retired, nor rejected by the owner. Looks at
+    /// a few thousand at most.
+    pub fn lacked(&self, prefix: Prefix, theirs: &[u64]) -> Vec<u64> {
+        let mut lacked: BTreeSet<u64> = theirs.iter().copied().collect();
+        for (_, rejected, _) in self.rejections.within(prefix) {
+            lacked.remove(&rejected);
+        }
+        for known in [&self.entries, &self.retired.entries] {
+            let mut looked_at = 0;
+            known.walk(prefix, None, &mut |slot| {
+                lacked.remove(&slot.fingerprint);
+                looked_at += 1;
+                looked_at < LOOK_LIMIT && !lacked.is_empty()
+            });
+        }
+        lacked.into_iter().collect()
     }
 
     /// The entry of this part that has this fingerprint. For a version that the owner has rejected: what the store has

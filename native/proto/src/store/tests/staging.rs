@@ -137,7 +137,7 @@ fn what_was_rejected_is_not_offered_again_and_counts_as_known() {
     // The two compare as equal, on every level.
     assert_eq!(store.root(), sender.root());
     assert_eq!(store.children(Prefix::ALL), sender.children(Prefix::ALL));
-    assert!(store.knows(Prefix::ALL, bad.fingerprint()) && store.knows(Prefix::ALL, only.fingerprint()));
+    assert_eq!(store.lacked(Prefix::ALL, &[bad.fingerprint(), 7, only.fingerprint()]), [7]);
     // Who asks for it gets what there is instead.
     assert_eq!(store.find(Prefix::ALL, bad.fingerprint()), Some(&good));
     assert_eq!(store.find(Prefix::ALL, only.fingerprint()), None);

@@ -259,3 +259,62 @@ fn the_tombstone_of_an_old_value_stays_its_time_after_the_pruning() {
     assert_eq!(store.collect(NOW + 9 * DAY, true, DAY).forgotten, 0);
     check(&store);
 }
+
+#[test]
+fn who_is_told_of_an_old_removal_tells_it_as_long_as_who_told() {
+    let mut one = loaded(&[tombstone("a", 1), value("b", "1", 1, 0)]);
+    let mut other = loaded(&[value("a", "1", 1, 0), value("b", "1", 1, 0)]);
+    for store in [&mut one, &mut other] {
+        store.collect(NOW + DAY, false, 2 * DAY);
+    }
+    assert_eq!(one.stage(vec![value("a", "1", 1, 0)]).buried, 1);
+    deliver(&mut other, everything(&one));
+    // The same after pruning, which one does first.
+    deliver(&mut other, one.prune(&node(1), u64::MAX, None, 100).0);
+    for (after_ms, in_sight) in [(0, 2), (TTL - 1, 2), (TTL, 0)] {
+        for store in [&mut one, &mut other] {
+            store.collect(NOW + DAY + after_ms, false, 2 * DAY);
+            assert_eq!((store.root().count, store.tombstones()), (in_sight, 2));
+            check(store);
+        }
+        assert_eq!(one.root(), other.root());
+    }
+}
+
+#[test]
+fn an_old_removal_is_not_forgotten_before_it_is_told_on() {
+    let mut store = loaded(&[value("a", "1", 1, 0)]);
+    store.collect(NOW + DAY, true, 2 * DAY);
+    deliver(&mut store, vec![tombstone("a", 1)]);
+    assert_eq!(store.collect(NOW + DAY + TTL - 1, true, 2 * DAY).forgotten, 0);
+    // Somebody returns late.
+    deliver(&mut store, vec![value("a", "1", 1, 0)]);
+    assert_eq!(content(&store, "a"), Some(None));
+}
+
+#[test]
+fn a_removal_that_is_told_again_is_told_for_minutes() {
+    const HOUR: u64 = 3_600_000;
+    let mut store = Store::new(Config { tombstone_ttl_ms: HOUR, ..Config::default() });
+    store.load(tombstone("a", 1));
+    store.load(value("b", "1", 1, 0));
+    store.collect(NOW + DAY, false, 2 * DAY);
+    store.stage(vec![value("a", "1", 1, 0)]);
+    store.prune(&node(1), u64::MAX, None, 100);
+    for (after_ms, in_sight) in [(299_999, 2), (300_000, 0)] {
+        store.collect(NOW + DAY + after_ms, false, 2 * DAY);
+        assert_eq!((store.root().count, store.tombstones()), (in_sight, 2));
+    }
+    // One that has more time left keeps it.
+    deliver(&mut store, vec![tombstone("c", DAY)]);
+    store.collect(NOW + DAY + HOUR - 1, false, 2 * DAY);
+    assert_eq!(store.root().count, 1);
+}
+
+#[test]
+fn who_has_retired_a_removal_does_not_fetch_it_from_who_has_not() {
+    let removed = tombstone("a", 0);
+    let mut store = loaded(std::slice::from_ref(&removed));
+    store.collect(NOW + TTL, false, DAY);
+    assert_eq!(store.lacked(Prefix::ALL, &[removed.fingerprint(), 7]), [7]);
+}
