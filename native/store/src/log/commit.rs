@@ -41,7 +41,8 @@ pub(super) struct Committer {
     damaged: Vec<FileName>,
     /// Taken, and not durable.
     in_hand: Vec<Bytes>,
-    has_failed: bool,
+    /// How many times in a row the disk has failed.
+    failures: u32,
     /// It has failed since the last snapshot was asked for: what it has is to be written again, all of it.
     is_disk_doubtful: bool,
     synced: u64,
@@ -80,7 +81,7 @@ impl Committer {
             next_number: found.next_number,
             damaged: std::mem::take(&mut found.damaged),
             in_hand: Vec::new(),
-            has_failed: false,
+            failures: 0,
             is_disk_doubtful: false,
             synced: 0,
             syncs: 0,
@@ -100,7 +101,7 @@ impl Committer {
     /// Works until the log is closed and all is durable, or the disk refuses.
     pub(super) fn run(mut self) -> Result<(), LogError> {
         loop {
-            let work = self.queue.take(&mut self.in_hand, self.has_failed);
+            let work = self.queue.take(&mut self.in_hand, self.failures);
             if let Some(outcome) = work.outcome {
                 self.snapshot_ended(outcome);
             }
@@ -119,7 +120,7 @@ impl Committer {
         self.syncs += 1;
         if let Err(error) = self.write() {
             self.abandon_segment();
-            self.has_failed = true;
+            self.failures = self.failures.saturating_add(1);
             self.is_disk_doubtful = true;
             (self.listener)(Event::Failed(error.clone()));
             return Err(error);
@@ -129,7 +130,7 @@ impl Committer {
         self.in_hand.clear();
         self.count();
         (self.listener)(Event::Synced(self.synced));
-        self.has_failed = false;
+        self.failures = 0;
         self.ask_for_snapshot();
         Ok(())
     }
@@ -206,7 +207,7 @@ impl Committer {
 
     fn ask_for_snapshot(&mut self) {
         let is_due = self.is_disk_doubtful || self.segment_bytes >= self.due_bytes;
-        if is_due && !self.has_failed && self.snapshot.is_none() {
+        if is_due && self.failures == 0 && self.snapshot.is_none() {
             self.is_disk_doubtful = false;
             self.due_bytes = self.segment_bytes + SNAPSHOT_BYTES;
             (self.listener)(Event::SnapshotDue);

@@ -53,8 +53,8 @@ pub const MAX_WAITING_BYTES: usize = 16 * 1024 * 1024;
 /// What the owner of a log is told, on a thread of the log: the listener must not block, nor close the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// What waits is not durable. It is kept and tried again, with every append and once a second; [`Event::Synced`]
-    /// tells when it has worked.
+    /// What waits is not durable. It is kept and tried again, once a second, and a few times more often while there are
+    /// appends; [`Event::Synced`] tells when it has worked.
     Failed(LogError),
     /// A snapshot stands for everything that was appended before it was asked for.
     SnapshotDone {

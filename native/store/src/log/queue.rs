@@ -17,6 +17,10 @@ use super::{MAX_RECORD_BYTES, MAX_WAITING_BYTES};
 /// How long a disk that has failed is left alone when nobody appends.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How long it is left alone however much is appended, since each attempt writes all that waits: twice as long after each
+/// failure, from the first of these to the last.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(100)];
+
 /// Bytes that a record costs beside its own.
 const OVERHEAD_BYTES: usize = 64;
 
@@ -123,11 +127,14 @@ impl Queue {
         self.lock().stats
     }
 
-    /// Waits for something to do and takes it; new records go behind those in hand. When the disk has failed, also
-    /// ends after a while.
-    pub(super) fn take(&self, in_hand: &mut Vec<Bytes>, has_failed: bool) -> Work {
+    /// Waits for something to do and takes it; new records go behind those in hand. When the disk has failed, so many
+    /// times in a row, also ends after a while, but not at once.
+    pub(super) fn take(&self, in_hand: &mut Vec<Bytes>, failures: u32) -> Work {
         let mut state = self.lock();
-        if has_failed {
+        if failures > 0 {
+            let pause = PAUSES[0].saturating_mul(2_u32.saturating_pow(failures - 1)).min(PAUSES[1]);
+            let waited = self.wake.wait_timeout_while(state, pause, |state| !state.work.is_closed);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
             let waited = self.wake.wait_timeout_while(state, RETRY, |state| state.is_idle());
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         } else {

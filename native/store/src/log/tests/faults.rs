@@ -2,6 +2,7 @@
 //! One scenario, and something going wrong at each of its operations.
 
 use std::io::ErrorKind;
+use std::time::{Duration, Instant};
 
 use barrel_p2p_base::Random;
 
@@ -189,11 +190,33 @@ fn a_disk_that_stays_full_leaves_no_files_behind() {
     owner.take(Step::Append(1), &mut promises).unwrap();
     let files = disk.files().len();
     disk.set_capacity(0);
-    for _ in 0..50 {
+    for _ in 0..10 {
         owner.append(&mut promises);
         while !owner.next(&mut promises).unwrap() {}
     }
     assert_eq!(disk.files().len(), files);
+}
+
+/// Each attempt writes all that waits, and each failure is told to the owner.
+#[test]
+fn appends_to_a_disk_that_stays_full_do_not_write_everything_again_each() {
+    let (disk, mut promises) = (FaultyDisk::new(), Promises::default());
+    let mut owner = Owner::open(&disk, &mut promises).unwrap();
+    disk.set_capacity(0);
+    let mut failures = 0;
+    while failures < 9 {
+        owner.append(&mut promises);
+        failures += usize::from(owner.next(&mut promises).unwrap());
+    }
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(500) {
+        owner.append(&mut promises);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let failures = owner.events.try_iter().count();
+    assert!(failures <= 6, "{failures} attempts");
+    disk.set_capacity(u64::MAX);
+    owner.take(Step::Append(1), &mut promises).unwrap();
 }
 
 #[test]
