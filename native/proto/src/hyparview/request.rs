@@ -115,6 +115,8 @@ impl State {
         };
         if room {
             self.up(now, from, out);
+            // At once: the other one counts the time since it accepted.
+            self.greet(from, out);
         } else {
             send(from, Message::Disconnect(Goodbye::Full), out);
         }
@@ -169,8 +171,9 @@ impl State {
     /// Makes a place if there is none: "drop a random element from the active view" (section 4.3).
     ///
     /// Departure: not one who is known to have no other neighbour, and not with empty hands. It is told of the newcomer,
-    /// who has places. So a newcomer is put into a link instead of ending it: nobody has fewer neighbours than before,
-    /// and the links stay as random as they were.
+    /// who has places. So a newcomer is put into a link instead of ending it: nobody has fewer neighbours than before.
+    /// Departure: the longest link is the one that is cut in two (Leitão and others 2009, "X-BOT", trade links for
+    /// shorter ones all the time). Whatever two parts it connected are still connected, so a far region is never cut off.
     fn make_room(&mut self, now: Time, newcomer: &Arc<Contact>, out: &mut Outputs) -> bool {
         if self.active.len() < self.config.active_size {
             return true;

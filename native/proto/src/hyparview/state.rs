@@ -98,6 +98,11 @@ impl State {
         self.active.get(name)
     }
 
+    /// x
+    pub fn round_trip(&self, name: &NodeName) -> Option<Duration> {
+        self.active.round_trip(name)
+    }
+
     /// The passive view.
     pub fn passive(&self) -> impl Iterator<Item = &Arc<Contact>> {
         self.passive.contacts()
@@ -118,7 +123,7 @@ impl State {
             Message::Disconnect(goodbye) => self.on_disconnect(now, from, goodbye, out),
             Message::ForwardJoin { joiner, ttl } => self.on_forward_join(now, from, joiner, ttl, out),
             Message::Join => self.on_join(now, from, out),
-            Message::KeepAlive { neighbours } => self.on_keep_alive(from, neighbours, out),
+            Message::KeepAlive { neighbours } => self.on_keep_alive(now, from, neighbours, out),
             Message::Neighbour(priority) => self.on_neighbour(now, from, priority, out),
             Message::Reject(contacts) => self.on_reject(now, from, contacts),
             Message::Shuffle { origin, ttl, contacts } => self.on_shuffle(now, from, (origin, ttl, contacts), out),
@@ -242,13 +247,23 @@ impl State {
         self.postpone(now, &from.name);
     }
 
-    /// Departure from the paper, whose views are as good as its links: an answer may be lost while its link lives.
-    fn on_keep_alive(&mut self, from: &Arc<Contact>, neighbours: u8, out: &mut Outputs) {
+    /// Departure from the paper, whose views are as good as its links: an answer may be lost while its link lives. The
+    /// first one is answered, and so both ends learn how long their link is.
+    fn on_keep_alive(&mut self, now: Time, from: &Arc<Contact>, neighbours: u8, out: &mut Outputs) {
         if let Some(neighbour) = self.active.get_mut(&from.name) {
             neighbour.degree = neighbours;
+            if neighbour.is_first_sign(now) {
+                self.greet(from, out);
+            }
         } else if self.request(&from.name).is_none() {
             send(from, Message::Disconnect(Goodbye::Full), out);
         }
+    }
+
+    /// Tells a neighbour how many there are.
+    pub(super) fn greet(&self, neighbour: &Arc<Contact>, out: &mut Outputs) {
+        let neighbours = u8::try_from(self.active.len()).unwrap_or(u8::MAX);
+        send(neighbour, Message::KeepAlive { neighbours }, out);
     }
 
     fn keep_alive(&mut self, now: Time, out: &mut Outputs) {
@@ -264,7 +279,7 @@ impl State {
     /// Somebody enters the active view, which has a place.
     pub(super) fn up(&mut self, now: Time, contact: &Arc<Contact>, out: &mut Outputs) {
         self.passive.remove(&contact.name);
-        self.active.push(Arc::clone(contact));
+        self.active.push(now, Arc::clone(contact));
         self.stats.peers_up += 1;
         out.push(Output::Hold(Arc::clone(contact)));
         out.push(Output::Event(Event::PeerUp(contact.name.clone())));

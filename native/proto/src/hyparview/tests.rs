@@ -81,6 +81,16 @@ fn up(who: &str) -> [Output; 2] {
     [Output::Hold(contact(who)), Output::Event(Event::PeerUp(name(who)))]
 }
 
+/// What comes out when a request was accepted, with so many neighbours then.
+fn accepted(who: &str, neighbours: u8) -> Vec<Output> {
+    let mut out = up(who).to_vec();
+    if neighbours == 1 {
+        out.push(joined());
+    }
+    out.push(send(who, Message::KeepAlive { neighbours }));
+    out
+}
+
 fn down(who: &str, reason: DownReason) -> [Output; 2] {
     [Output::Release(name(who)), Output::Event(Event::PeerDown(name(who), reason))]
 }

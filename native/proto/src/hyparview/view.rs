@@ -16,6 +16,21 @@ pub(super) struct Neighbour {
     pub(super) contact: Arc<Contact>,
     /// How many neighbours it has by its last word; zero if it has not said yet.
     pub(super) degree: u8,
+    /// When it came.
+    since: Time,
+    /// How long a message to it and its answer take; none before its first keep-alive.
+    round_trip: Option<Duration>,
+}
+
+impl Neighbour {
+    /// It has sent a keep-alive. Is that the first one?
+    pub(super) fn is_first_sign(&mut self, now: Time) -> bool {
+        let first = self.round_trip.is_none();
+        if first {
+            self.round_trip = Some(now - self.since);
+        }
+        first
+    }
 }
 
 /// The neighbours, in the order in which they came.
@@ -35,12 +50,16 @@ impl Active {
         self.contacts().find(|contact| contact.name == *name)
     }
 
+    pub(super) fn round_trip(&self, name: &NodeName) -> Option<Duration> {
+        self.0.iter().find(|neighbour| neighbour.contact.name == *name)?.round_trip
+    }
+
     pub(super) fn get_mut(&mut self, name: &NodeName) -> Option<&mut Neighbour> {
         self.0.iter_mut().find(|neighbour| neighbour.contact.name == *name)
     }
 
-    pub(super) fn push(&mut self, contact: Arc<Contact>) {
-        self.0.push(Neighbour { contact, degree: 0 });
+    pub(super) fn push(&mut self, now: Time, contact: Arc<Contact>) {
+        self.0.push(Neighbour { contact, degree: 0, since: now, round_trip: None });
     }
 
     pub(super) fn remove(&mut self, name: &NodeName) -> Option<Arc<Contact>> {
@@ -55,11 +74,13 @@ impl Active {
         self.contacts().filter(fits).nth(random.below(count))
     }
 
-    /// Any neighbour that has others; if none is known to, any that has not said.
+    /// The slowest neighbour that has others; if none is known to, any that has not said.
     pub(super) fn expendable(&self, random: &mut Random) -> Option<&Arc<Contact>> {
         let pick = |fits: fn(&u8) -> bool, random: &mut Random| {
             let fitting = || self.0.iter().filter(|neighbour| fits(&neighbour.degree));
-            fitting().nth(random.below(fitting().count())).map(|neighbour| &neighbour.contact)
+            let measured = fitting().filter(|neighbour| neighbour.round_trip.is_some());
+            let slowest = measured.max_by_key(|neighbour| neighbour.round_trip);
+            slowest.or_else(|| fitting().nth(random.below(fitting().count()))).map(|neighbour| &neighbour.contact)
         };
         pick(|degree| *degree > 1, random).or_else(|| pick(|degree| *degree == 0, random))
     }

