@@ -34,7 +34,12 @@ impl Deadlines {
     /// The earliest one, if it is not after `until`.
     pub(super) fn take(&mut self, until: Time) -> Option<(Time, Arc<Contact>)> {
         self.next().filter(|at| *at <= until)?;
-        self.0.pop().map(|Reverse(deadline)| (deadline.at, deadline.of))
+        let Reverse(Deadline { at, of }) = self.0.pop()?;
+        if self.0.is_empty() && self.0.capacity() > SLACK {
+            // Half a cluster may have been in it for a moment.
+            self.0 = BinaryHeap::new();
+        }
+        Some((at, of))
     }
 
     /// Nothing comes due before `earliest`. `counts` says for each that would whether it still counts.
