@@ -239,9 +239,10 @@ hlc_now() -> erlang:nif_error(not_loaded).
 hlc_update(_WallMs, _Logical) -> erlang:nif_error(not_loaded).
 
 %% Puts a store on the shelf of this VM, where gossip finds it, and makes Owner its only writer. With persist := Dir it is first read from, and from
-%% then on logged to, files there. A store that is on the shelf already keeps its content and is handed to Owner; it is then `closed` for the owner
-%% before. The death of the owner leaves it on the shelf for the next one. Options: #{tombstone_ttl_ms := non_neg_integer(),
-%% persist := none | binary()}. Owner hears {barrel_p2p_store, Store, Message}, where Message is
+%% then on logged to, files there. A store that is on the shelf already keeps its content (and time to live) and is handed to Owner; it is then
+%% `closed` for the owner before. The death of the owner leaves it on the shelf for the next one; only if that one wants files elsewhere, or none,
+%% it is closed first. Options: #{tombstone_ttl_ms := non_neg_integer(), persist := none | binary()}.
+%% Owner hears {barrel_p2p_store, Store, Message}, where Message is
 %%   staged           changes of others wait for store_pull/1; told once, and again after store_pull/1 has said `last`
 %%   {synced, Seq}    what was answered with a number up to Seq is on the disk
 %%   {failed, Reason} the disk refuses: what waits is not safe now. It is kept and tried again; {synced, _} tells when that worked
@@ -278,7 +279,8 @@ store_pull(_Store) -> erlang:nif_error(not_loaded).
 -spec store_commit(store(), Rejected :: [Key :: binary()]) -> {ok, Seq :: non_neg_integer()} | {error, busy | closed}.
 store_commit(_Store, _Rejected) -> erlang:nif_error(not_loaded).
 
-%% Treats entries as if a peer had sent them. `busy`: not all had room; give them again after a commit. Stamps too far ahead are dropped.
+%% Treats entries as if a peer had sent them. `busy`: not all had room; give them again after a commit. Stamps too far ahead, origins that are no
+%% node names, and what is too large, are dropped and counted as rejected.
 -spec store_stage(store(), [store_entry()]) -> ok | busy | closed.
 store_stage(_Store, _Entries) -> erlang:nif_error(not_loaded).
 

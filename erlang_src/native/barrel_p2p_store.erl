@@ -35,8 +35,9 @@ keys, and the owner rejects them like anything else it does not want.
 -define(EXTERNAL_TERM, 131).
 -define(COMPRESSED, 80).
 -define(BEGINNING, <<>>).
-%% Entries given to the native core in one call.
+%% Entries given to the native core in one call, and bytes of them (or one entry).
 -define(AT_ONCE, 256).
+-define(BYTES_AT_ONCE, 65_536).
 %% Stamps are one integer of 64 bits on the wire: 44 for the time, 20 for the order within a millisecond.
 -define(MAX_WALL_MS, 16#fffffffffff).
 -define(MAX_LOGICAL, 16#fffff).
@@ -80,7 +81,7 @@ remove(Store, KeyBytes) ->
     barrel_p2p_nif:store_remove(Store, KeyBytes).
 
 %% Removes every value that Node has written before that time of day. Each node that does this comes to the same entries, so nobody has to tell
-%% anybody.
+%% anybody. When too much waits for the disk only some are removed, if any: it is done when none is.
 -spec prune(store(), node(), BeforeMs :: non_neg_integer() | infinity) -> {ok, seq(), Removed :: [KeyBytes :: binary()]} | refusal().
 prune(Store, Node, infinity) ->
     prune(Store, Node, ?MAX_WALL_MS);
@@ -123,7 +124,8 @@ info(Store) ->
     barrel_p2p_nif:store_info(Store).
 
 %% Takes entries in the documented shape as if a node had sent them: the owner hears `staged` if any of them is news. The shape is to be
-%% checked before, by barrel_p2p_crdt_wire. `busy`: some had no room; all may be given again.
+%% checked before, by barrel_p2p_crdt_wire; what is larger than an entry can be, or comes from no node, counts as rejected in info/1. `busy`: some
+%% had no room; all may be given again.
 -spec stage_ormap(store(), ormap()) -> ok | busy | closed.
 stage_ormap(Store, OrMap) ->
     stage(Store, lists:append([entry(Key, Entry) || {Key, Entry} <- maps:to_list(OrMap)])).
@@ -137,11 +139,21 @@ to_ormap(Store) ->
 stage(_Store, []) ->
     ok;
 stage(Store, Entries) ->
-    Some = lists:sublist(Entries, ?AT_ONCE),
+    {Some, Rest} = lists:split(at_once(Entries, 0, 0), Entries),
     case barrel_p2p_nif:store_stage(Store, Some) of
-        ok -> stage(Store, lists:nthtail(length(Some), Entries));
+        ok -> stage(Store, Rest);
         Refused -> Refused
     end.
+
+-spec at_once([barrel_p2p_nif:store_entry()], non_neg_integer(), non_neg_integer()) -> pos_integer().
+at_once([Entry | Rest], Count, Bytes) when Count =:= 0; Count < ?AT_ONCE, Bytes < ?BYTES_AT_ONCE ->
+    at_once(Rest, Count + 1, Bytes + size_of(Entry));
+at_once(_, Count, _) ->
+    Count.
+
+-spec size_of(barrel_p2p_nif:store_entry()) -> non_neg_integer().
+size_of({Key, removed, _, _}) -> byte_size(Key);
+size_of({Key, Value, _, _}) -> byte_size(Key) + byte_size(Value).
 
 -spec persist(options()) -> none | binary().
 persist(#{persist := Dir}) when Dir =/= none -> filename:absname(unicode:characters_to_binary(Dir));
@@ -156,7 +168,11 @@ prune(Store, Node, BeforeMs, Cursor, Seq, Removed) ->
     case barrel_p2p_nif:store_prune(Store, Node, BeforeMs, Cursor) of
         {ok, Last, Keys, done} -> {ok, max(Seq, Last), lists:append([Keys | Removed])};
         {ok, Last, Keys, Next} -> prune(Store, Node, BeforeMs, Next, max(Seq, Last), [Keys | Removed]);
-        {error, _} = Error -> Error
+        {error, _} = Error ->
+            case lists:append(Removed) of
+                [] -> Error;
+                Keys -> {ok, Seq, Keys}
+            end
     end.
 
 -spec sort(barrel_p2p_nif:store_entry(), {[change()], [binary()]}) -> {[change()], [binary()]}.

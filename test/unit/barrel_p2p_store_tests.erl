@@ -121,6 +121,37 @@ stamp_from_the_far_future_is_dropped_test() ->
         ?assertEqual({[], [], last}, ?S:pull(Store))
     end).
 
+%% The shape is right, what is in it is not: the others of the same call are taken.
+entry_that_no_store_holds_is_dropped_and_counted_test() ->
+    with_store(fun(Store) ->
+        Large = binary:copy(<<1>>, 70_000),
+        ok = ?S:stage_ormap(Store, #{no_host => {value, v, #{{foo, stamp(1)} => true}}, empty => {value, v, #{{'', stamp(1)} => true}},
+                                     none => {value, v, #{{undefined, stamp(1)} => true}}, Large => {tombstone, stamp(1)},
+                                     value => {value, binary:copy(Large, 8), #{{n@h, stamp(1)} => true}},
+                                     good => {value, v, #{{n@h, stamp(1)} => true}}}),
+        staged(Store),
+        ?assertMatch({[{_, good, {value, v, n@h}}], [], last}, ?S:pull(Store)),
+        ?assertMatch(#{rejected := 5}, ?S:info(Store))
+    end).
+
+large_entries_are_staged_a_few_at_a_time_test() ->
+    with_store(fun(Store) ->
+        Value = binary:copy(<<1>>, 40_000),
+        OrMap = maps:from_list([{N, {value, Value, #{{n@h, stamp(1)} => true}}} || N <- lists:seq(1, 20)]),
+        Caller = spawn_link(fun() -> receive go -> ok = ?S:stage_ormap(Store, OrMap) end end),
+        1 = erlang:trace(Caller, true, [call]),
+        1 = erlang:trace_pattern({barrel_p2p_nif, store_stage, 2}, true, []),
+        Caller ! go,
+        try ?assertEqual(lists:duplicate(10, 2), given(Caller, 20))
+        after erlang:trace_pattern({barrel_p2p_nif, store_stage, 2}, false, [])
+        end,
+        staged(Store)
+    end).
+
+given(_Caller, 0) -> [];
+given(Caller, Left) ->
+    receive {trace, Caller, call, {_, _, [_, Entries]}} -> [length(Entries) | given(Caller, Left - length(Entries))] end.
+
 %% Encodings that key/1 and value/1 do not make: garbage, compressed terms, surplus bytes, a second encoding of the same term.
 malformed_bytes_are_named_and_nothing_else_test() ->
     with_store(fun(Store) ->
@@ -169,6 +200,32 @@ prune_removes_what_one_node_wrote_before_a_time_test() ->
         ?assertMatch({ok, 0, [_]}, ?S:prune(Store, gone@h, infinity)),
         ?assertEqual({value, 3, n@h}, ?S:get(Store, ?S:key(other)))
     end).
+
+%% The owner shows what it was not told to be removed.
+prune_that_the_disk_stops_tells_what_it_has_removed_test() ->
+    Dir = dir(),
+    with_store(?TTL#{persist => Dir}, fun(Store) ->
+        [Log] = filelib:wildcard(filename:join(Dir, "*")),
+        ok = file:del_dir_r(Log),
+        _ = [{ok, _} = ?S:put(Store, ?S:key({N, lists:duplicate(200, x)}), ?S:value(v)) || N <- lists:seq(1, 1_000)],
+        ok = filled(Store, 1),
+        {ok, _, Removed} = ?S:prune(Store, node(), infinity),
+        Left = 1_000 - length(Removed),
+        ?assert(Left > 0 andalso Left < 1_000),
+        ?assertMatch(#{values := Left}, ?S:info(Store)),
+        ?assertEqual({error, busy}, ?S:prune(Store, node(), infinity)),
+        ok = file:make_dir(Log),
+        receive {barrel_p2p_store, Store, {synced, _}} -> ok after 5_000 -> error(not_synced) end,
+        {ok, Last, Others} = ?S:prune(Store, node(), infinity),
+        synced(Store, Last),
+        ?assertEqual(1_000, length(lists:usort(Removed ++ Others)))
+    end).
+
+filled(Store, N) ->
+    case ?S:remove(Store, <<N:(60_000 * 8)>>) of
+        {ok, _} -> filled(Store, N + 1);
+        {error, busy} -> ok
+    end.
 
 store_of_a_dead_owner_is_taken_over_test() ->
     Name = name(),

@@ -98,16 +98,18 @@ pub(crate) fn entry<'a>(env: Env<'a>, entry: &Entry) -> Term<'a> {
     (encode::binary(env, entry.key()), value, origin, (stamp.wall_ms, stamp.logical)).encode(env)
 }
 
-/// An entry as [`entry`] writes it.
-pub(crate) fn to_entry(term: Term<'_>) -> NifResult<Entry> {
+/// An entry as [`entry`] writes it; none when it is larger than one can be, or when its origin is no node.
+pub(crate) fn to_entry(term: Term<'_>) -> NifResult<Option<Entry>> {
     let (key, value, origin, (wall_ms, logical)): (Binary<'_>, Term<'_>, Atom, (u64, u32)) = term.decode()?;
     let stamp = Timestamp { wall_ms, logical };
     let made = if value.is_atom() && value.decode::<Atom>()? == atoms::removed() {
         Entry::tombstone(&key, stamp)
     } else {
-        Entry::value(&key, &value.decode::<Binary<'_>>()?, &node(term.get_env(), origin)?, stamp)
+        let value: Binary<'_> = value.decode()?;
+        let Ok(origin) = node(term.get_env(), origin) else { return Ok(None) };
+        Entry::value(&key, &value, &origin, stamp)
     };
-    made.map_err(|_| Error::BadArg)
+    Ok(made.ok())
 }
 
 /// A node name. Nearly always the same one, that of this node, so each thread remembers the last.

@@ -69,6 +69,12 @@ impl Cell {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Which owner it is, and whether it is there still.
+    pub(crate) fn tenure(&self) -> (u64, bool) {
+        let inside = self.enter();
+        (inside.tenure, inside.owner.is_some())
+    }
+
     /// Will the log take so many bytes? Then it still does when they come: only who holds the lock appends.
     pub(crate) fn ready(&self, bytes: usize) -> Result<(), Refused> {
         self.log().map_or(Ok(()), |log| Ok(log.ready(bytes)?))

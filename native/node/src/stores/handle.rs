@@ -113,8 +113,11 @@ impl Handle {
     /// Removes what that node has written before that time, in a part of the store.
     pub fn prune(&self, origin: &NodeName, before_ms: u64, after: Option<&Cursor>) -> Result<Pruned, Refused> {
         let mut inside = self.enter()?;
-        self.cell.ready(STEP_BYTES)?;
-        let (entries, next) = inside.store.prune(origin, before_ms, after, STEP_ENTRIES);
+        // Only as much as a step hands out is looked at: the tombstones are no larger than what they replace.
+        let (values, _) = inside.store.scan(Prefix::ALL, after, STEP_ENTRIES, STEP_BYTES);
+        let theirs = values.iter().filter(|entry| entry.origin() == Some(origin));
+        self.cell.ready(theirs.map(Entry::size).sum())?;
+        let (entries, next) = inside.store.prune(origin, before_ms, after, values.len());
         let seq = self.cell.append(&entries)?;
         Ok(Pruned { seq, entries, next })
     }
@@ -145,11 +148,14 @@ impl Handle {
         Ok(seq)
     }
 
-    /// Takes entries as if a peer had sent them. Stamps too far ahead are dropped.
-    pub fn stage(&self, mut entries: Vec<Entry>) -> Result<Staging, Refused> {
+    /// Takes entries as if a peer had sent them. Those that are none, and stamps too far ahead, count as rejected.
+    pub fn stage(&self, entries: Vec<Option<Entry>>) -> Result<Staging, Refused> {
         let now = unix_ms();
-        entries.retain(|entry| self.stores.clock.update(entry.stamp(), now).is_ok());
+        let given = entries.len();
+        let is_believable = |entry: &Entry| self.stores.clock.update(entry.stamp(), now).is_ok();
+        let entries: Vec<Entry> = entries.into_iter().flatten().filter(is_believable).collect();
         let mut inside = self.enter()?;
+        inside.rejected += (given - entries.len()) as u64;
         let had_staged = inside.store.has_staged();
         let staged = inside.store.stage(entries);
         Ok(Staging { is_full: staged.dropped > 0, has_news: !had_staged && inside.store.has_staged() })

@@ -91,7 +91,8 @@ impl Stores {
         &self.clock
     }
 
-    /// Opens a store, or hands an open one to another owner. Waits for the disk. `owner` makes the one who hears of events.
+    /// Opens a store, or hands an open one to another owner; one without an owner whose files are elsewhere is closed first.
+    /// Waits for the disk. `owner` makes the one who hears of events.
     pub fn open(
         self: &Arc<Self>,
         name: &[u8],
@@ -102,7 +103,14 @@ impl Stores {
         let _door = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
         let cell = match self.cell(&name) {
             Some(cell) if cell.place == options.place => cell,
-            Some(_) => return Err(OpenError::OtherPlace),
+            Some(cell) => {
+                let (tenure, has_owner) = cell.tenure();
+                if has_owner {
+                    return Err(OpenError::OtherPlace);
+                }
+                self.take_down(&cell, tenure);
+                self.put_up(name, options)?
+            }
             None => self.put_up(name, options)?,
         };
         let tenure = self.tenures.fetch_add(1, Ordering::Relaxed) + 1;

@@ -3,7 +3,7 @@
 
 use super::cell::Cell;
 use super::Stores;
-use barrel_p2p_proto::replication::Shelf;
+use barrel_p2p_proto::replication::{Config, Shelf};
 use barrel_p2p_proto::store::{Store, StoreName};
 use std::sync::{Arc, PoisonError};
 
@@ -50,10 +50,11 @@ impl Stores {
         }
     }
 
-    /// Without gossip nobody else forgets old tombstones, and nobody is unreachable.
+    /// Without gossip nobody else forgets old tombstones. Nor does anybody know who is away, perhaps with what they bury.
     pub(super) fn tidy(&self, store: &mut Store, now_ms: u64) {
         if !self.bell.is_heard() {
-            store.collect(now_ms, true, u64::MAX);
+            let max_age = Config::default().tombstone_max_age;
+            store.collect(now_ms, false, u64::try_from(max_age.as_millis()).unwrap_or(u64::MAX));
         }
     }
 

@@ -223,7 +223,7 @@ fn clock_passes_what_was_read() {
     let dir = TempDir::new().unwrap();
     let ahead_ms = unix_ms() + 30_000;
     let (first, _) = open(&stores(), Some(&dir));
-    first.stage(vec![theirs(b"k", ahead_ms)]).unwrap();
+    first.stage(vec![Some(theirs(b"k", ahead_ms))]).unwrap();
     first.pull();
     first.commit(&[]).unwrap();
     first.close();
@@ -234,22 +234,82 @@ fn clock_passes_what_was_read() {
     assert!(second.get(b"other").unwrap().stamp().wall_ms >= ahead_ms);
 }
 
+/// Members may be away with what a tombstone buries, and only gossip knows them.
 #[test]
-fn without_gossip_old_tombstones_go_with_the_next_write() {
+fn removals_are_not_forgotten_while_gossip_is_away() {
     let stores = stores();
     let options = Options { tombstone_ttl_ms: 0, place: None };
     let handle = stores.open(b"s", options, |_| Arc::new(Teller(Arc::default()))).unwrap().handle;
     handle.remove(b"k").unwrap();
     let deadline = Instant::now() + Duration::from_secs(5);
-    while handle.info().tombstones > 0 {
-        assert!(Instant::now() < deadline);
+    while handle.scan(None).0.iter().any(|entry| entry.key() == b"k") {
+        assert!(Instant::now() < deadline, "old ones are not told any more");
         handle.put(b"l", b"v", &me()).unwrap();
     }
-    stores.bell.listen();
-    handle.remove(b"k").unwrap();
-    std::thread::sleep(Duration::from_millis(3));
     handle.put(b"l", b"v", &me()).unwrap();
-    assert_eq!(handle.info().tombstones, 1, "gossip decides when it runs");
+    assert_eq!(handle.info().tombstones, 1);
+}
+
+#[test]
+fn store_without_an_owner_opens_with_files_elsewhere() {
+    let dir = TempDir::new().unwrap();
+    let stores = stores();
+    let (first, _) = open(&stores, Some(&dir));
+    first.put(b"k", b"v", &me()).unwrap();
+    let elsewhere = Options { tombstone_ttl_ms: 1, place: None };
+    let open_elsewhere = || stores.open(b"s", elsewhere.clone(), |_| Arc::new(Teller(Arc::default())));
+    assert!(matches!(open_elsewhere(), Err(OpenError::OtherPlace)));
+    first.abandon();
+    let second = open_elsewhere().unwrap().handle;
+    assert!(second.get(b"k").is_none());
+    assert_eq!(first.put(b"k", b"w", &me()), Err(Refused::Closed));
+    second.abandon();
+    let (third, _) = open(&stores, Some(&dir));
+    assert_eq!(third.get(b"k").unwrap().bytes(), Some(&b"v"[..]));
+}
+
+/// The tombstones of one step fit into the log's queue together, or the step is not taken.
+#[test]
+fn a_prune_that_the_log_has_no_room_for_changes_nothing() {
+    let dir = TempDir::new().unwrap();
+    let stores = stores();
+    let (handle, _) = open(&stores, Some(&dir));
+    let mut key = vec![0; 60_000];
+    for n in 0..300_u32 {
+        key[..4].copy_from_slice(&n.to_be_bytes());
+        while handle.put(&key, b"", &me()) == Err(Refused::Busy) {
+            std::thread::yield_now();
+        }
+    }
+    let (mut after, mut steps) = (None, 0);
+    loop {
+        let before = handle.info().tombstones;
+        match handle.prune(&me(), u64::MAX, after.as_ref()) {
+            Ok(pruned) => {
+                let bytes: usize = pruned.entries.iter().map(Entry::size).sum();
+                assert!(bytes < 2 * 64 * 1024, "{bytes} bytes in one step");
+                steps += 1;
+                after = pruned.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            Err(refused) => {
+                assert_eq!((refused, handle.info().tombstones), (Refused::Busy, before));
+                std::thread::yield_now();
+            }
+        }
+    }
+    assert!(steps >= 150, "{steps}");
+    assert_eq!((handle.info().values, handle.info().tombstones), (0, 300));
+}
+
+#[test]
+fn what_is_no_entry_is_counted_as_rejected() {
+    let (handle, _) = open(&stores(), None);
+    handle.stage(vec![None, Some(theirs(b"k", unix_ms())), Some(theirs(b"l", unix_ms() + 3_600_000)), None]).unwrap();
+    assert_eq!(handle.pull().entries.len(), 1);
+    assert_eq!(handle.info().rejected, 3);
 }
 
 #[test]
@@ -277,7 +337,7 @@ fn owners_and_gossip_meet_without_losing_anything() {
         for n in 0..20_000_u32 {
             handle.put(&n.to_be_bytes(), b"v", &me()).unwrap();
             if n % 1_000 == 0 {
-                handle.stage(vec![theirs(&n.to_be_bytes(), 1)]).unwrap();
+                handle.stage(vec![Some(theirs(&n.to_be_bytes(), 1))]).unwrap();
                 handle.pull();
                 handle.commit(&[]).unwrap();
             }
