@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the owner did not want, so that it is not offered again in every round.
 //!
-//! Keeps: per key one rejected version, the strongest, and only while it would win over what the store has; bounded, the
-//! oldest is forgotten first. In comparisons such a version counts as known and hides the one that the store has.
+//! Keeps: per key one rejected version, the strongest, and only while it would win over what the store has; a tombstone
+//! only until it has had its time; bounded, the oldest is forgotten first. In comparisons such a version counts as known
+//! and hides the one that the store has.
 //! Leaves to others: its value, which is not kept.
 
 use std::collections::BTreeMap;
@@ -81,6 +82,12 @@ impl Rejections {
                 self.rejected.remove(&place);
             }
         }
+    }
+
+    /// Forgets tombstones up to this time: nobody shows them any more.
+    pub(super) fn forget_tombstones(&mut self, until_ms: Option<u64>) {
+        let stays = |head: &Entry| head.origin().is_some() || Some(head.stamp().wall_ms) > until_ms;
+        self.rejected.retain(|_, rejection| stays(&rejection.head));
     }
 
     /// The rejections in a part of the store: position, fingerprint, and the rest.

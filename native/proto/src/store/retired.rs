@@ -103,6 +103,7 @@ impl Store {
     pub fn collect(&mut self, now_ms: u64, may_collect: bool, max_age_ms: u64) -> Collected {
         self.now_ms = now_ms;
         self.past_ms = now_ms.checked_sub(self.ttl_ms());
+        self.rejections.forget_tombstones(self.past_ms);
         let forgotten_ms = if may_collect { self.past_ms } else { now_ms.checked_sub(max_age_ms) };
         let mut collected = Collected::default();
         for _ in 0..COLLECT_AT_ONCE {

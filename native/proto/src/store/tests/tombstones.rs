@@ -318,3 +318,18 @@ fn who_has_retired_a_removal_does_not_fetch_it_from_who_has_not() {
     store.collect(NOW + TTL, false, DAY);
     assert_eq!(store.lacked(Prefix::ALL, &[removed.fingerprint(), 7]), [7]);
 }
+
+#[test]
+fn a_removal_that_the_owner_has_rejected_does_not_stay_in_sight_for_ever() {
+    let mut other = loaded(&[tombstone("a", 0), value("b", "bad", 1, 0)]);
+    let mut store = store();
+    store.stage(everything(&other));
+    store.pull(10, usize::MAX);
+    store.commit(&[b"a", b"b"]);
+    assert_eq!((store.rejected(), store.root()), (2, other.root()));
+    store.collect(NOW + TTL, false, DAY);
+    other.collect(NOW + TTL, false, DAY);
+    // Rejected values still count: peers show these.
+    assert_eq!((store.rejected(), store.root()), (1, other.root()));
+    assert_eq!(store.stage(vec![tombstone("a", 0)]).known, 1);
+}
