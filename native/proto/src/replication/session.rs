@@ -13,7 +13,7 @@ use barrel_p2p_base::Time;
 
 use super::message::{Answer, Content, Question};
 use crate::contact::Contact;
-use crate::store::{Cursor, Entry, Prefix, Store};
+use crate::store::{Cursor, Entry, Prefix, Store, FANOUT};
 
 /// See the module.
 #[derive(Debug)]
@@ -36,6 +36,10 @@ pub(super) struct Session {
     ranges: Vec<Prefix>,
     wanted: VecDeque<(Prefix, u64)>,
     loads: Vec<(Prefix, Option<Cursor>)>,
+    /// What the peer has said it has, to be held beside what is here.
+    told: VecDeque<(Prefix, Content)>,
+    /// What it lacks of that.
+    offer: Offer,
 }
 
 /// What has to come before it goes on.
@@ -66,6 +70,8 @@ pub(super) enum Outcome {
     Brought(Vec<Entry>),
     /// Differences were found; the peer lacks these.
     Lacks(Vec<Entry>),
+    /// The peer has told what it has: [`Session::compare`] goes on.
+    Told,
     /// It is no answer to the last question. It may be late.
     Stray,
     /// No honest peer says so.
@@ -87,6 +93,8 @@ impl Session {
             ranges: Vec::new(),
             wanted: VecDeque::new(),
             loads: Vec::new(),
+            told: VecDeque::new(),
+            offer: Offer::default(),
         }
     }
 
@@ -137,7 +145,7 @@ impl Session {
     }
 
     /// Takes an answer.
-    pub(super) fn on_answer(&mut self, ticket: u32, answer: Answer, store: &Store) -> Outcome {
+    pub(super) fn on_answer(&mut self, ticket: u32, answer: Answer) -> Outcome {
         if ticket != self.ticket {
             return Outcome::Stray;
         }
@@ -147,8 +155,8 @@ impl Session {
         match (question, answer) {
             (_, Answer::Absent) => Outcome::Absent,
             (Question::Compare(_), Answer::Equal) => Outcome::Lacks(Vec::new()),
-            (Question::Compare(_), Answer::Contents(contents)) => self.compare(store, vec![Prefix::ALL], contents),
-            (Question::Describe(ranges), Answer::Contents(contents)) => self.compare(store, ranges, contents),
+            (Question::Compare(_), Answer::Contents(contents)) => self.hear(vec![Prefix::ALL], contents),
+            (Question::Describe(ranges), Answer::Contents(contents)) => self.hear(ranges, contents),
             (Question::Fetch(mut wanted), Answer::Entries { about, entries }) => {
                 let about = usize::from(about);
                 if !(1..=wanted.len()).contains(&about) || entries.len() > about {
@@ -175,48 +183,58 @@ impl Session {
         }
     }
 
-    /// Holds what the peer has in some ranges beside what is here.
-    fn compare(&mut self, store: &Store, mut ranges: Vec<Prefix>, contents: Vec<Content>) -> Outcome {
+    fn hear(&mut self, mut ranges: Vec<Prefix>, contents: Vec<Content>) -> Outcome {
         if !(1..=ranges.len()).contains(&contents.len()) {
             return Outcome::Violation;
         }
         self.ranges.append(&mut ranges.split_off(contents.len()));
-        let mut offer = Offer::default();
-        for (range, content) in ranges.into_iter().zip(contents) {
-            match content {
-                Content::Few(theirs) => {
-                    let lacked = store.lacked(range, &theirs);
-                    self.wanted.extend(lacked.into_iter().map(|fingerprint| (range, fingerprint)));
-                    offer.add(store, range, &theirs);
-                }
-                Content::Many { .. } if range.levels() >= Prefix::MAX_LEVELS => return Outcome::Violation,
-                Content::Many { count, parts } => {
-                    let ours = store.children(range);
-                    let our_count: u64 = ours.iter().map(|part| u64::from(part.count)).sum();
-                    if u64::from(count) > our_count.saturating_mul(FAR_MORE) {
-                        self.again |= our_count > 0;
-                        self.loads.push((range, None));
-                        continue;
-                    }
-                    for (nibble, (ours, theirs)) in (0..).zip(ours.iter().zip(parts.iter())) {
-                        let Some(part) = range.child(nibble).filter(|_| ours.fingerprint != *theirs) else { continue };
-                        if *theirs == 0 {
-                            offer.add(store, part, &[]);
-                        } else if ours.count == 0 {
-                            self.loads.push((part, None));
-                        } else {
-                            self.ranges.push(part);
-                        }
-                    }
-                }
+        self.told = ranges.into_iter().zip(contents).collect();
+        Outcome::Told
+    }
+
+    /// Holds what the peer has in one range beside what is here. One at a time: there may be much here to look through,
+    /// and the host wants the store as well.
+    pub(super) fn compare(&mut self, store: &Store) -> Outcome {
+        match self.told.pop_front() {
+            Some((range, Content::Few(theirs))) => {
+                let lacked = store.lacked(range, &theirs);
+                self.wanted.extend(lacked.into_iter().map(|fingerprint| (range, fingerprint)));
+                self.offer.add(store, range, &theirs);
             }
+            Some((range, Content::Many { .. })) if range.levels() >= Prefix::MAX_LEVELS => return Outcome::Violation,
+            Some((range, Content::Many { count, parts })) => self.compare_parts(store, range, count, &parts),
+            None => {}
+        }
+        if !self.told.is_empty() {
+            return Outcome::Told;
         }
         if self.ranges.len() > MAX_OPEN_RANGES {
             self.ranges.drain(..self.ranges.len() - MAX_OPEN_RANGES);
             self.again = true;
         }
+        let offer = std::mem::take(&mut self.offer);
         self.peer_is_behind |= offer.is_cut;
         Outcome::Lacks(offer.entries)
+    }
+
+    fn compare_parts(&mut self, store: &Store, range: Prefix, count: u32, parts: &[u64; FANOUT]) {
+        let ours = store.children(range);
+        let our_count: u64 = ours.iter().map(|part| u64::from(part.count)).sum();
+        if u64::from(count) > our_count.saturating_mul(FAR_MORE) {
+            self.again |= our_count > 0;
+            self.loads.push((range, None));
+            return;
+        }
+        for (nibble, (ours, theirs)) in (0..).zip(ours.iter().zip(parts)) {
+            let Some(part) = range.child(nibble).filter(|_| ours.fingerprint != *theirs) else { continue };
+            if *theirs == 0 {
+                self.offer.add(store, part, &[]);
+            } else if ours.count == 0 {
+                self.loads.push((part, None));
+            } else {
+                self.ranges.push(part);
+            }
+        }
     }
 }
 
@@ -241,7 +259,7 @@ impl Offer {
                 continue;
             }
             // What the host has rejected counts as known and is not there.
-            let Some(entry) = store.find(range, fingerprint) else { continue };
+            let Some(entry) = store.find(range, fingerprint, &mut 0) else { continue };
             if self.bytes + entry.size() > MAX_CHUNK_BYTES && !self.entries.is_empty() {
                 self.is_cut = true;
                 return;

@@ -197,15 +197,13 @@ impl Replication {
     ) {
         let Some(replica) = self.replicas.get_mut(store) else { return };
         let Some(session) = replica.session.as_mut().filter(|session| session.peer.name == from.name) else { return };
-        let mut outcome = Outcome::Stray;
-        let mut answer = Some(answer);
-        self.shelf.visit(store, &mut |store| {
-            if let Some(answer) = answer.take() {
-                outcome = session.on_answer(ticket, answer, store);
-            }
-        });
+        let mut outcome = session.on_answer(ticket, answer);
+        while outcome == Outcome::Told {
+            outcome = Outcome::Stray;
+            self.shelf.visit(store, &mut |store| outcome = session.compare(store));
+        }
         match outcome {
-            Outcome::Stray => return,
+            Outcome::Stray | Outcome::Told => return,
             Outcome::Absent => {
                 replica.set_absent(&from.name);
                 replica.session = None;

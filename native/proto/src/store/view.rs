@@ -97,27 +97,23 @@ impl Store {
     }
 
     /// The entry of this part that has this fingerprint. For a version that the owner has rejected: what the store has
-    /// for its key instead, if anything.
-    pub fn find(&self, prefix: Prefix, fingerprint: u64) -> Option<&Entry> {
-        let mut rejections = self.rejections.within(prefix);
-        match rejections.find(|(_, rejected, _)| *rejected == fingerprint) {
-            Some((position, _, rejection)) => {
+    /// for its key instead, if anything. Counts what was looked at.
+    pub fn find(&self, prefix: Prefix, fingerprint: u64, looked_at: &mut usize) -> Option<&Entry> {
+        for (position, rejected, rejection) in self.rejections.within(prefix) {
+            *looked_at += 1;
+            if rejected == fingerprint {
                 let there = self.entries.at(position).iter();
                 let hidden = rejection.hidden?;
-                there.into_iter().find(|slot| slot.fingerprint == hidden).map(|slot| &slot.entry)
+                return there.into_iter().find(|slot| slot.fingerprint == hidden).map(|slot| &slot.entry);
             }
-            None => self.look_for(prefix, fingerprint),
         }
-    }
-
-    fn look_for(&self, prefix: Prefix, fingerprint: u64) -> Option<&Entry> {
-        let (mut found, mut looked_at) = (None, 0);
+        let (mut found, end) = (None, *looked_at + LOOK_LIMIT);
         self.entries.walk(prefix, None, &mut |slot| {
-            looked_at += 1;
+            *looked_at += 1;
             if slot.fingerprint == fingerprint {
                 found = Some(&slot.entry);
             }
-            found.is_none() && looked_at < LOOK_LIMIT
+            found.is_none() && *looked_at < end
         });
         found
     }

@@ -212,3 +212,33 @@ fn many_liars_fill_no_queue() {
     }
     assert!(net.peers[0].replication.waiting(&name()) <= replica::MAX_DUE);
 }
+
+#[test]
+fn an_answer_about_many_ranges_does_not_keep_the_host_from_the_store() {
+    let (mut net, ticket) = asked();
+    answer(&mut net, ticket, Answer::Contents(vec![forked(1)]));
+    let ticket = last_ticket(&net);
+    let visits = |net: &Net| net.peers[0].books.1.load(Ordering::Relaxed);
+    let before = visits(&net);
+    let few = |range: u64| Content::Few((0..254).map(|number| 1_000 * (range + 1) + number).collect());
+    answer(&mut net, ticket, Answer::Contents((0..16).map(few).collect()));
+    assert!(!is_closed(&net));
+    assert!(visits(&net) - before >= 16, "{} visits", visits(&net) - before);
+}
+
+#[test]
+fn a_question_for_what_was_never_told_is_answered_in_part() {
+    let mut store = Store::new(store::Config::default());
+    for number in 0..10_000 {
+        store.load(Entry::value(&key(number), b"value", &contact(7).name, Timestamp::default()).unwrap());
+    }
+    let wanted = (0..1024).map(|number| (Prefix::ALL, number)).collect();
+    let Answer::Entries { about, entries } = answers::answer(&store, &Question::Fetch(wanted)) else { panic!() };
+    assert_eq!((about, entries.len()), (4, 0));
+    // What is listed takes no time.
+    let part = Prefix::ALL.child(0).unwrap().child(0).unwrap().child(0).unwrap();
+    let versions = store.versions(part);
+    let wanted = versions.iter().cycle().take(1024).map(|version| (part, *version)).collect();
+    let Answer::Entries { about, entries } = answers::answer(&store, &Question::Fetch(wanted)) else { panic!() };
+    assert_eq!((about, entries.len()), (1024, 1024));
+}

@@ -9,6 +9,7 @@ mod peers;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -31,11 +32,13 @@ const LATENCY: Duration = Duration::from_millis(10);
 /// Enough to fork a few levels deep, and quick without optimisation.
 const MANY: usize = if cfg!(debug_assertions) { 20_000 } else { 1_000_000 };
 
+/// The stores of one node, and how often they were visited.
 #[derive(Debug, Default)]
-struct Books(RwLock<BTreeMap<StoreName, Store>>);
+struct Books(RwLock<BTreeMap<StoreName, Store>>, AtomicUsize);
 
 impl Shelf for Books {
     fn visit(&self, store: &StoreName, act: &mut dyn FnMut(&mut Store)) -> bool {
+        self.1.fetch_add(1, Ordering::Relaxed);
         self.0.write().unwrap().get_mut(store).map(act).is_some()
     }
 

@@ -46,9 +46,9 @@ fn differences_are_found_without_looking_at_the_rest() {
         let theirs = other.versions(prefix);
         let missing: Vec<u64> = one.versions(prefix).into_iter().filter(|version| !theirs.contains(version)).collect();
         let [version] = missing[..] else { panic!("one difference in {prefix:?}") };
-        let entry = one.find(prefix, version).unwrap();
+        let entry = one.find(prefix, version, &mut 0).unwrap();
         assert_eq!(entry.bytes(), Some(&b"2"[..]));
-        assert!(other.find(prefix, version).is_none());
+        assert!(other.find(prefix, version, &mut 0).is_none());
         assert_eq!((other.lacked(prefix, &[version]), one.lacked(prefix, &[version])), (vec![version], vec![]));
     }
 }

@@ -139,8 +139,8 @@ fn what_was_rejected_is_not_offered_again_and_counts_as_known() {
     assert_eq!(store.children(Prefix::ALL), sender.children(Prefix::ALL));
     assert_eq!(store.lacked(Prefix::ALL, &[bad.fingerprint(), 7, only.fingerprint()]), [7]);
     // Who asks for it gets what there is instead.
-    assert_eq!(store.find(Prefix::ALL, bad.fingerprint()), Some(&good));
-    assert_eq!(store.find(Prefix::ALL, only.fingerprint()), None);
+    assert_eq!(store.find(Prefix::ALL, bad.fingerprint(), &mut 0), Some(&good));
+    assert_eq!(store.find(Prefix::ALL, only.fingerprint(), &mut 0), None);
     check(&store);
 }
 

@@ -94,7 +94,7 @@ fn who_has_forgotten_and_who_has_retired_are_equal() {
     assert_eq!((one.tombstones(), other.tombstones()), (1, 2));
     assert_eq!((one.root(), everything(&one)), (other.root(), everything(&other)));
     assert_eq!(one.versions(Prefix::ALL), other.versions(Prefix::ALL));
-    assert!(other.find(Prefix::ALL, entries[1].fingerprint()).is_none());
+    assert!(other.find(Prefix::ALL, entries[1].fingerprint(), &mut 0).is_none());
     // Only the host, for its disk, sees all of them.
     assert_eq!(other.scan_all(None, 9, usize::MAX).0.len(), 3);
     // What others tell still is no news.
