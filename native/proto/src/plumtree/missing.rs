@@ -103,16 +103,21 @@ impl Announced {
         questions
     }
 
-    /// What this source was to send unasked is due now. Is it the source of anything?
+    /// What this source was to send is due now, and is asked of it once more: it may have taken the last question before
+    /// it gave up the link. Is it the source of anything?
     pub(super) fn hurry(&mut self, now: Time, source: &NodeName) -> bool {
         let mut any = false;
         for missing in self.0.values_mut().filter(|missing| missing.source().is_some_and(|from| from.name == *source)) {
             any = true;
-            if missing.questions == 0 {
-                missing.due = now;
-            }
+            missing.due = now;
+            missing.questions = missing.questions.saturating_sub(1);
         }
         any
+    }
+
+    /// Is it the source of anything?
+    pub(super) fn relies_on(&self, source: &NodeName) -> bool {
+        self.0.values().filter_map(Missing::source).any(|from| from.name == *source)
     }
 
     /// When the next one is due.

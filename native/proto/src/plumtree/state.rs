@@ -349,7 +349,11 @@ impl State {
         send(to, Message::Graft(id), out);
     }
 
+    /// Not while a payload is to come over this link: given up, it would bring that only when asked.
     fn prune(&mut self, to: &Arc<Contact>, out: &mut Outputs) {
+        if self.announced.relies_on(&to.name) {
+            return;
+        }
         self.set(to, Kind::Lazy);
         self.stats.prune_sent += 1;
         send(to, Message::Prune, out);

@@ -201,6 +201,28 @@ fn a_payload_that_the_other_end_will_not_send_is_not_waited_for() {
 }
 
 #[test]
+fn a_source_that_was_asked_and_says_no_is_asked_again() {
+    let mut node = Node::with(&[], &["a", "b"]);
+    node.hears("a", ihave(1, 2));
+    node.hears("b", ihave(1, 2));
+    let graft = || send("a", Message::Graft(Some(id(1))));
+    assert_eq!(node.runs_until(ms(1050)), [graft()]);
+    node.hears("a", Message::Prune);
+    assert_eq!(node.runs_until(node.now), [graft()]);
+    assert_eq!(node.links(), (vec!["a"], vec!["b"]));
+}
+
+#[test]
+fn a_link_that_brings_one_twice_stays_while_it_is_to_bring_another() {
+    let mut node = Node::with(&["a", "b"], &[]);
+    node.hears("a", gossip(1, 1));
+    node.hears("b", ihave_and_send(2, 1));
+    assert_eq!(node.hears("b", gossip(1, 1)), []);
+    node.hears("b", gossip(2, 1));
+    assert_eq!(node.hears("b", gossip(1, 1)), [send("b", Message::Prune)]);
+}
+
+#[test]
 fn the_first_payload_over_a_lazy_link_makes_both_ends_eager() {
     let mut node = Node::with(&[], &["a"]);
     assert_eq!(node.hears("a", gossip(1, 1)), [delivered(1, 1), send("a", Message::Graft(None))]);
