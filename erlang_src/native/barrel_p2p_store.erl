@@ -17,8 +17,8 @@ keys, and the owner rejects them like anything else it does not want.
 """.
 
 -export([open/2, close/1, delete/1, key/1, value/1, put/3, remove/2, prune/3, pull/1, commit/2, get/2, scan/2, info/1]).
--export([stage_ormap/2, to_ormap/1]).
--export_type([store/0, options/0, change/0, content/0, cursor/0, seq/0, refusal/0, ormap/0]).
+-export([stamp/2, next_stamp/1, stage_ormap/2, to_ormap/1]).
+-export_type([store/0, options/0, change/0, content/0, cursor/0, seq/0, refusal/0, stamp/0, ormap/0]).
 
 -type store() :: barrel_p2p_nif:store().
 %% persist: the directory of the files, made when missing (default: none).
@@ -27,6 +27,7 @@ keys, and the owner rejects them like anything else it does not want.
 -type change() :: {KeyBytes :: binary(), Key :: term(), content()}.
 -type cursor() :: start | barrel_p2p_nif:store_cursor().
 -type seq() :: non_neg_integer().
+-type stamp() :: barrel_p2p_nif:stamp().
 %% Nothing was written. busy: wait for the next {synced, _} and try again. closed: by close/1, or another process owns it.
 -type refusal() :: {error, busy | closed}.
 -type timestamp() :: {timestamp, WallMs :: non_neg_integer(), Logical :: non_neg_integer()}.
@@ -111,6 +112,19 @@ get(Store, KeyBytes) ->
                 malformed -> none
             end
     end.
+
+%% When the value or the removal that is in force was written.
+-spec stamp(store(), KeyBytes :: binary()) -> {ok, stamp()} | none.
+stamp(Store, KeyBytes) ->
+    case barrel_p2p_nif:store_get(Store, KeyBytes) of
+        none -> none;
+        {_, _, _, Stamp} -> {ok, Stamp}
+    end.
+
+%% The one that a value removed by prune/3 gets in its place.
+-spec next_stamp(stamp()) -> stamp().
+next_stamp({Wall, ?MAX_LOGICAL}) -> {Wall + 1, 0};
+next_stamp({Wall, Logical}) -> {Wall, Logical + 1}.
 
 %% A part of what the store holds, tombstones included. What changes while somebody goes through it may be shown before or after the change.
 -spec scan(store(), cursor()) -> {[change()], cursor() | done}.

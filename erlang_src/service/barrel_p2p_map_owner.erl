@@ -120,6 +120,11 @@ handle_info({barrel_p2p_member, Node, Gone}, #state{presence = Presence, table =
     true = ets:safe_fixtable(Table, true),
     self() ! {hide, Node, {from, Node}},
     {noreply, State#state{presence = barrel_p2p_map_presence:down(Node, Presence)}};
+handle_info({prune, Node, BeforeMs}, State) ->
+    {noreply, pruned(Node, BeforeMs, State)};
+handle_info({write_again, KeyBytes}, State) ->
+    ok = written_again(KeyBytes, State),
+    {noreply, State};
 handle_info({show, Node, Cursor}, State) ->
     {noreply, show(Node, Cursor, State)};
 handle_info({hide, Node, Continuation}, State) ->
@@ -188,11 +193,14 @@ pull(#state{store = Store, options = Options} = State) ->
     end.
 
 -spec merge([barrel_p2p_store:change()], Rejected :: [binary()], more | last, #state{}) -> {noreply, #state{}} | {stop, store_closed, #state{}}.
-merge(Good, Rejected, Rest, #state{store = Store} = State) ->
+merge(Good, Rejected, Rest, #state{store = Store, table = Table, options = #{persist := Persists}} = State) ->
+    Held = barrel_p2p_map_own:held(Good, Table, Store, Persists),
     case barrel_p2p_store:commit(Store, Rejected) of
         {ok, _Seq} ->
             _ = [self() ! pull || Rest =:= more],
-            {noreply, lists:foldl(fun project/2, State, Good)};
+            Taken = barrel_p2p_map_own:taken(Held, Store),
+            lists:foreach(fun(KeyBytes) -> written_again(KeyBytes, State) end, Taken),
+            {noreply, lists:foldl(fun project/2, State, [Change || {KeyBytes, _, _} = Change <- Good, not lists:member(KeyBytes, Taken)])};
         {error, busy} ->
             _ = erlang:send_after(?BUSY_MS, self(), pull),
             {noreply, State};
@@ -216,6 +224,19 @@ heard(Verdicts, #state{validator = Before} = State) ->
         {true, silent} -> State;
         {true, {failing, Since}} when Now - Since < ?VALIDATOR_PATIENCE_MS -> State;
         _ -> State#state{validator = answers}
+    end.
+
+%% Readers never miss it. Nothing that was written here since then is touched.
+-spec written_again(KeyBytes :: binary(), #state{}) -> ok.
+written_again(KeyBytes, #state{store = Store, table = Table}) ->
+    case barrel_p2p_map_table:own(Table, binary_to_term(KeyBytes)) of
+        {ok, Value} ->
+            case barrel_p2p_store:put(Store, KeyBytes, barrel_p2p_store:value(Value)) of
+                {error, busy} -> _ = erlang:send_after(?BUSY_MS, self(), {write_again, KeyBytes}), ok;
+                _ -> ok
+            end;
+        none ->
+            ok
     end.
 
 %% Brings the table in line with what the store has for a key.
@@ -267,13 +288,26 @@ earlier_life_pruned(Node, #state{options = #{persist := false}} = State) ->
 earlier_life_pruned(_Node, State) ->
     State.
 
-%% Every node that does this comes to the same entries.
+%% Every node that does this comes to the same entries. The store may stop half-way, when its log has no more room.
 -spec pruned(node(), BeforeMs :: non_neg_integer(), #state{}) -> #state{}.
 pruned(Node, BeforeMs, #state{store = Store} = State) ->
     case barrel_p2p_store:prune(Store, Node, BeforeMs) of
-        {ok, _Seq, Keys} -> lists:foldl(fun(KeyBytes, S) -> gone(binary_to_term(KeyBytes), S) end, State, Keys);
-        {error, _} -> State
+        {ok, _Seq, []} ->
+            State;
+        {ok, _Seq, Keys} ->
+            ok = prune_later(Node, BeforeMs),
+            lists:foldl(fun(KeyBytes, S) -> gone(binary_to_term(KeyBytes), S) end, State, Keys);
+        {error, busy} ->
+            ok = prune_later(Node, BeforeMs),
+            State;
+        {error, closed} ->
+            State
     end.
+
+-spec prune_later(node(), BeforeMs :: non_neg_integer()) -> ok.
+prune_later(Node, BeforeMs) ->
+    _ = erlang:send_after(?BUSY_MS, self(), {prune, Node, BeforeMs}),
+    ok.
 
 -spec show(node(), barrel_p2p_store:cursor(), #state{}) -> #state{}.
 show(Node, Cursor, #state{store = Store} = State) ->

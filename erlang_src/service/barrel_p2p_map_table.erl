@@ -8,7 +8,7 @@ while the owner starts again. Writing tells whether something changed for a read
 """.
 
 -export([new_index/0, new/3, forget/1, maps/0, map/1, is_alive/1, get/2, keys/1, to_list/1]).
--export([set/3, put/4, take/2, of_origin/2]).
+-export([set/3, put/4, take/2, is_own/2, own/2, of_origin/2]).
 -export_type([map_row/0, continuation/0]).
 
 -define(INDEX, barrel_p2p_maps).
@@ -96,6 +96,18 @@ put(Table, Key, Value, Origin) ->
 -spec take(ets:table(), Key :: term()) -> boolean().
 take(Table, Key) ->
     ets:member(Table, Key) andalso ets:delete(Table, Key).
+
+%% Whether this node has written what is shown.
+-spec is_own(ets:table(), Key :: term()) -> boolean().
+is_own(Table, Key) ->
+    own(Table, Key) =/= none.
+
+-spec own(ets:table(), Key :: term()) -> {ok, Value :: term()} | none.
+own(Table, Key) ->
+    case ets:lookup(Table, Key) of
+        [{_, Value, Origin}] when Origin =:= node() -> {ok, Value};
+        _ -> none
+    end.
 
 %% Some of the keys whose value this node has written, and where to go on. The caller fixes the table meanwhile.
 -spec of_origin(ets:table(), {from, node()} | continuation()) -> {[term()], continuation()} | '$end_of_table'.

@@ -8,12 +8,14 @@ A replicated map is the same on every node that has opened it, whatever happens 
 -export([write_on_any_node_is_read_on_all/1, subscribers_on_other_nodes_are_told_once/1, node_that_opens_late_gets_everything/1,
          writes_on_both_sides_of_a_partition_meet/1, deletion_in_a_partition_is_not_undone/1, only_tombstones_travel_too/1,
          bad_value_of_another_node_is_not_shown/1, entries_of_a_view_eviction_stay/1, pruned_entries_do_not_come_back/1,
-         frozen_node_gets_its_entries_shown_again/1, restarted_node_keeps_only_what_it_writes_anew/1, persistent_map_survives_kill/1,
+         frozen_node_gets_its_entries_shown_again/1, restarted_node_keeps_only_what_it_writes_anew/1,
+         values_of_a_node_survive_a_restart_of_its_distribution/1, values_on_the_disk_of_a_restarted_node_are_not_removed/1,
+         persistent_map_survives_kill/1,
          crash_of_an_owner_among_writers_loses_nothing/1, maps_of_the_configuration_are_open/1, deleted_map_is_deleted_here_only/1,
          many_entries_arrive_while_the_node_works/1]).
 
 -import(barrel_p2p_test, [on/2, kill/1, wait_until/3]).
--import(barrel_p2p_test_members, [alone/3, member/3, join/2, until_members/2, until_members/3, active/1]).
+-import(barrel_p2p_test_members, [address/1, alone/3, member/3, started/1, join/2, until_members/2, until_members/3, active/1]).
 
 suite() ->
     [{timetrap, {minutes, 2}}].
@@ -22,7 +24,8 @@ all() ->
     [write_on_any_node_is_read_on_all, subscribers_on_other_nodes_are_told_once, node_that_opens_late_gets_everything,
      writes_on_both_sides_of_a_partition_meet, deletion_in_a_partition_is_not_undone, only_tombstones_travel_too,
      bad_value_of_another_node_is_not_shown, entries_of_a_view_eviction_stay, pruned_entries_do_not_come_back,
-     frozen_node_gets_its_entries_shown_again, restarted_node_keeps_only_what_it_writes_anew, persistent_map_survives_kill,
+     frozen_node_gets_its_entries_shown_again, restarted_node_keeps_only_what_it_writes_anew,
+     values_of_a_node_survive_a_restart_of_its_distribution, values_on_the_disk_of_a_restarted_node_are_not_removed, persistent_map_survives_kill,
      crash_of_an_owner_among_writers_loses_nothing, maps_of_the_configuration_are_open, deleted_map_is_deleted_here_only,
      many_entries_arrive_while_the_node_works].
 
@@ -250,6 +253,46 @@ restarted_node_keeps_only_what_it_writes_anew(Config) ->
     ok = open(Again, #{prune_on_peer_down => true}),
     ok = put(Again, new, 4),
     ok = until([A, B, Again], [{a, 1}, {new, 4}], 30_000).
+
+%% The same VM, with all that it has in memory, in another life for the others.
+values_of_a_node_survive_a_restart_of_its_distribution(Config) ->
+    [A, C] = open(Config, 2, #{prune_on_peer_down => true}),
+    Late = [{discovery_backends, []}, {contact_nodes, [address(A)]}, {contact_retry_ms, 200}],
+    B = started(barrel_p2p_test:start(proplists:get_value(cluster, Config), none, #{data => "late", config => Late})),
+    Start = fun() -> {ok, _} = on(B, fun() -> net_kernel:start('late@127.0.0.1', #{name_domain => longnames}) end) end,
+    _ = Start(),
+    ok = open(B, #{prune_on_peer_down => true}),
+    ok = put(A, a, 1),
+    Own = [{{b, N}, N} || N <- lists:seq(1, 500), ok =:= put(B, {b, N}, N)],
+    _ = [ok = put(B, Key, 2) || Key <- [removed, replaced]],
+    ok = until([A, B, C], [{a, 1}, {removed, 2}, {replaced, 2} | Own]),
+    ok = on(B, fun net_kernel:stop/0),
+    ok = until([A, C], [{a, 1}], 20_000),
+    %% What others do meanwhile stands.
+    ok = remove(A, removed),
+    ok = put(C, replaced, 3),
+    _ = Start(),
+    ok = until([A, B, C], [{a, 1}, {replaced, 3} | Own], 30_000).
+
+%% The others keep nothing on the disk, so for them the node has lost what it had.
+values_on_the_disk_of_a_restarted_node_are_not_removed(Config) ->
+    Cluster = proplists:get_value(cluster, Config),
+    Dir = filename:join(proplists:get_value(priv_dir, Config), "values_on_the_disk_of_a_restarted_node_are_not_removed"),
+    [A, B] = All = open(Config, 2, #{prune_on_peer_down => true}),
+    Start = fun() ->
+                Peer = alone(Cluster, lasting, [{barrel_p2p_map_data_dir, Dir}]),
+                ok = open(Peer, #{persist => true, prune_on_peer_down => true}),
+                ok = join(Peer, A),
+                Peer
+            end,
+    C = Start(),
+    ok = put(C, c, 3),
+    ok = until([A, B, C], [{c, 3}]),
+    ok = kill(C),
+    ok = until(All, [], 20_000),
+    Again = Start(),
+    ok = put(Again, new, 4),
+    ok = until([A, B, Again], [{c, 3}, {new, 4}], 30_000).
 
 persistent_map_survives_kill(Config) ->
     Cluster = proplists:get_value(cluster, Config),

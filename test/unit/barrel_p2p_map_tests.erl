@@ -20,7 +20,8 @@ map_test_() ->
       fun content_has_the_documented_shape/0, fun map_of_tombstones_only_has_a_snapshot/0, fun many_changes_leave_the_owner_responsive/0,
       fun crash_of_the_owner_loses_nothing/0, fun map_can_be_read_and_written_while_its_owner_starts/0, fun crash_of_the_supervisor_loses_no_map/0,
       fun persistent_map_is_there_after_a_restart/0, fun deleted_persistent_map_does_not_come_back/0, fun disk_that_refuses_is_told/0,
-      fun values_of_a_node_that_is_not_there_are_hidden/0]}.
+      fun values_of_a_node_that_is_not_there_are_hidden/0,
+      fun removal_of_more_than_the_log_has_room_for_is_completed/0]}.
 
 configured_maps_are_opened_and_invalid_ones_are_not_fatal_test() ->
     Maps = [{good, #{}}, plain, {"bad", #{}}, {bad_options, #{scan_ms => 0}}, 17, {other, #{tombstone_ttl_ms => 0}}],
@@ -300,6 +301,19 @@ values_of_a_node_that_is_not_there_are_hidden() ->
     ok = until(fun() -> barrel_p2p:map_to_list(m) =:= [] end),
     ok = barrel_p2p:map_put(m, ours, 3),
     ?assertEqual([{ours, 3}], barrel_p2p:map_to_list(m)).
+
+%% It stopped at the first step for which there was no room.
+removal_of_more_than_the_log_has_room_for_is_completed() ->
+    {ok, _} = barrel_p2p:new_map(m, #{persist => true, prune_on_peer_down => true}),
+    Keys = [{N, binary:copy(<<0>>, 60_000)} || N <- lists:seq(1, 600)],
+    ok = barrel_p2p_map:replica_merge_delta(m, maps:from_list([{Key, value(1, stamp(0))} || Key <- Keys])),
+    Values = fun() ->
+                 {sync, Content} = barrel_p2p_map:replica_full_sync_snapshot(m),
+                 length([Key || {Key, {value, _, _}} <- maps:to_list(Content)])
+             end,
+    ok = barrel_p2p_test:wait_until(taken, fun() -> Values() =:= length(Keys) end, 20_000),
+    whereis(barrel_p2p_map:owner_name(m)) ! {prune, 'other@h', os:system_time(millisecond) + 60_000},
+    ok = barrel_p2p_test:wait_until(removed, fun() -> Values() =:= 0 end, 20_000).
 
 %% Helpers.
 
