@@ -43,6 +43,19 @@ reopened(Dir) ->
     ok = ?NIF:log_close(Log),
     Opened.
 
+%% Megabytes take longer than a process may have a scheduler for itself.
+large_record_holds_up_no_scheduler_test_() ->
+    {spawn, fun() ->
+        {ok, Log, []} = ?NIF:log_open(dir(), <<"l">>, self()),
+        Appender = spawn_link(fun() -> receive go -> {ok, 1} = ?NIF:log_append(Log, binary:copy(<<1>>, 8_000_000)) end end),
+        1 = erlang:trace(Appender, true, [running, scheduler_id]),
+        Appender ! go,
+        %% Dirty schedulers have number 0.
+        receive {trace, Appender, in, {?NIF, log_append, 2}, 0} -> ok after 2_000 -> error(not_dirty) end,
+        synced(Log, 1),
+        ok = ?NIF:log_close(Log)
+    end}.
+
 log_of_a_dead_owner_is_free_test() ->
     Dir = dir(),
     {Pid, Monitor} = spawn_monitor(fun() ->

@@ -31,7 +31,7 @@ synced(Store, Seq) ->
     receive {barrel_p2p_store, Store, {synced, Up}} when Up >= Seq -> ok after 5_000 -> error(not_synced) end.
 
 nothing() ->
-    receive Any -> error({told, Any}) after 0 -> ok end.
+    receive {barrel_p2p_store, _, _} = Any -> error({told, Any}) after 0 -> ok end.
 
 dir() ->
     filename:join(["_build", "test", "stores", integer_to_list(erlang:unique_integer([positive])) ++ "-" ++ os:getpid()]).

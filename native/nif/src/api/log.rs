@@ -40,7 +40,8 @@ fn log_open<'a>(env: Env<'a>, dir: Binary<'a>, name: Binary<'a>, owner: LocalPid
     Ok((atoms::ok(), log, records).encode(env))
 }
 
-#[rustler::nif]
+// A record may be large, and is copied.
+#[rustler::nif(schedule = "DirtyCpu")]
 fn log_append<'a>(env: Env<'a>, log: ResourceArc<LogRes>, record: Term<'a>) -> NifResult<Term<'a>> {
     let record = Bytes::copy_from_slice(&Binary::from_iolist(record)?);
     Ok(match log.with(|log| log.append(record)) {
