@@ -19,7 +19,7 @@ and nothing is written to the store.
 
 %% As whom this node registers: none while it is not distributed.
 -type identity() :: {node(), barrel_p2p_registry_entry:life()} | none.
--type encoded() :: outdated | {identity(), KeyBytes :: binary(), ValueBytes :: binary()}.
+-type encoded() :: {identity(), KeyBytes :: binary(), ValueBytes :: binary()}.
 
 -record(state, {
     store :: barrel_p2p_store:store(),
@@ -188,8 +188,8 @@ encoded(#service_entry{name = Name} = Entry, none) ->
 encoded(#service_entry{name = Name} = Entry, {Node, Life} = Identity) ->
     {Identity, barrel_p2p_registry_entry:key(Name, Node), barrel_p2p_registry_entry:value(Entry, Life)}.
 
--spec published(#service_entry{}, encoded(), #state{}) -> ok | {error, too_large}.
 %% What nobody could be told later is not taken now either.
+-spec published(#service_entry{}, encoded() | outdated, #state{}) -> ok | {error, too_large}.
 published(_Entry, {none, KeyBytes, ValueBytes}, #state{identity = none}) ->
     case byte_size(KeyBytes) =< ?KEY_BYTES andalso byte_size(ValueBytes) =< ?VALUE_BYTES of
         true -> ok;
