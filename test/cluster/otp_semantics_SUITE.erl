@@ -125,7 +125,8 @@ mnesia_table_lives_on_two_nodes(Config) ->
                end),
     ok = on(B, fun() -> mnesia:wait_for_tables([pet], 5_000) end),
     Count = 500,
-    Write = fun(Kind) -> fun() -> [{atomic, ok} = mnesia:transaction(fun() -> mnesia:write({pet, {Kind, N}, N}) end)
+    %% A transaction that is not `sync` returns before the other node has committed.
+    Write = fun(Kind) -> fun() -> [{atomic, ok} = mnesia:sync_transaction(fun() -> mnesia:write({pet, {Kind, N}, N}) end)
                                    || N <- lists:seq(1, Count)], ok end end,
     Writers = [async(A, Write(cat)), async(B, Write(dog))],
     [ok, ok] = [await(W, 60_000) || W <- Writers],

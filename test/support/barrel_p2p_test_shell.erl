@@ -14,12 +14,13 @@ blocks(Language, Text) ->
     {match, Found} = re:run(Text, ["```", Language, "\n(.*?)```"], [global, dotall, {capture, all_but_first, binary}]),
     lists:append(Found).
 
-%% A compiled checkout, as far as an example looks at it.
+%% A compiled checkout, as far as an example looks at it. Suites of one run share their folder.
 checkout(Dir) ->
-    Lib = filename:join([Dir, "checkout", "_build", "default", "lib"]),
+    Checkout = filename:join(Dir, lists:concat(["checkout_", erlang:unique_integer([positive])])),
+    Lib = filename:join([Checkout, "_build", "default", "lib"]),
     ok = filelib:ensure_path(Lib),
     ok = file:make_symlink(filename:dirname(filename:dirname(code:which(barrel_p2p))), filename:join(Lib, "barrel_p2p")),
-    filename:join(Dir, "checkout").
+    Checkout.
 
 %% Runs a script that becomes an Erlang shell, and waits for its first prompt.
 start(Dir, Script, Arguments) ->
