@@ -45,8 +45,8 @@ check(Shell, Number, Block) ->
 line(Shell, Number, [Expression | Expected]) ->
     true = port_command(Shell, [Expression, "\n"]),
     Output = prompt(Shell, Number + 1, <<>>),
-    Answer = [string:trim(Line) || Line <- string:split(re:replace(Output, [?PROMPT, "[0-9]+> "], "", [global, {return, binary}]), "\n", all)],
-    [lists:member(Value, Answer) orelse error({unexpected, Expression, Value, Answer}) || Value <- Expected],
+    Answer = string:trim(re:replace(Output, [?PROMPT, "[0-9]+> "], "", [global, {return, binary}])),
+    [Value =:= Answer orelse error({unexpected, Expression, Value, Answer}) || Value <- Expected],
     Number + 1.
 
 %% Everything up to the prompt of that number. A shell may print one twice.

@@ -49,8 +49,8 @@ const NETWORK_MTU: u16 = 6_500;
 
 /// UDP payload used on loopback from the start, in bytes: as much as one IPv6 packet of 64 KiB carries, and a little less. Each packet is a
 /// datagram of its own then, so quinn's send buffer is as large as for a batch of [`NETWORK_MTU`] (a batch of larger packets would cost
-/// each link 100 KiB more). The work per packet is done for a tenth of the packets: bulk takes a fifth less CPU time
-/// (0.68 instead of 0.83 s per GB for both nodes, medians of six rounds on a busy machine of two cores). Not probed for, since
+/// each link 100 KiB more). The work per packet is done for a tenth of the packets: bulk takes a sixth less CPU time
+/// (0.73 instead of 0.87 s per GB for both nodes, medians of three paired rounds on a busy machine of two cores). Not probed for, since
 /// probes fill that buffer: an idle link then had 70 KiB more resident. Where loopback carries less, or the peer takes less, quinn finds out.
 const LOOPBACK_MTU: u16 = 65_000;
 

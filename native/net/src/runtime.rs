@@ -22,8 +22,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 /// How often a driver is run in one [`Driver::with`]: once for the change, once for what came in meanwhile. quinn sends at most 20 datagrams
-/// in one run; with 6,500 bytes each that takes some 50 us,
-/// with 65,000 (loopback) up to ten times that.
+/// in one run; with 6,500 bytes each that takes some 50 us, with 65,000 (loopback) it may be ten times that (estimated).
 const ROUNDS: usize = 2;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
