@@ -8,6 +8,8 @@ Documents that are run: their code blocks, and Erlang shells that do what a read
 
 -define(TIMEOUT_MS, 30_000).
 -define(PROMPT, "\\([a-z]+@127\\.0\\.0\\.1\\)").
+%% What the log of a node says at any time: a heading and a line.
+-define(REPORT, "=[A-Z]+ REPORT==== [^\n]*\n[^\n]*\n").
 
 %% The code blocks of one language.
 blocks(Language, Text) ->
@@ -45,7 +47,7 @@ check(Shell, Number, Block) ->
 line(Shell, Number, [Expression | Expected]) ->
     true = port_command(Shell, [Expression, "\n"]),
     Output = prompt(Shell, Number + 1, <<>>),
-    Answer = string:trim(re:replace(Output, [?PROMPT, "[0-9]+> "], "", [global, {return, binary}])),
+    Answer = string:trim(re:replace(Output, [?PROMPT, "[0-9]+> |", ?REPORT], "", [global, {return, binary}])),
     [Value =:= Answer orelse error({unexpected, Expression, Value, Answer}) || Value <- Expected],
     Number + 1.
 
