@@ -128,7 +128,9 @@ snapshot_of_any_size_travels_in_pieces(Config) ->
     _ = start(B),
     ok = wait_until(copied, fun() -> map_size(map(B)) =:= 150 end, 30_000),
     true = map(A) =:= map(B),
-    #{snapshots_taken := 1, malformed := 0} = info(B).
+    %% A round of anti-entropy may have come in between.
+    #{snapshots_taken := Taken, malformed := 0} = info(B),
+    true = Taken >= 1.
 
 %% C12. Longer than any gen_server call waits.
 slow_snapshot_does_not_kill_the_replica(Config) ->
