@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What stands before the control tuple.
+
+use super::reader::{Ended, Reader};
+use super::{Fragment, Order, Scan};
+
+/// How a frame begins.
+#[derive(Debug)]
+pub(super) enum Header {
+    /// A signal, or its first fragment; the control tuple follows.
+    Control(Option<Fragment>),
+    /// The same, but the control tuple has references into an atom cache.
+    Cached(Option<Fragment>),
+    /// A fragment that is not the first one.
+    Next(Fragment),
+    /// Not a frame of Erlang's distribution.
+    Unknown,
+}
+
+impl Header {
+    /// Leaves the reader where the control tuple begins.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Ended> {
+        match reader.u8()? {
+            VERSION => match reader.u8()? {
+                DIST_HEADER => Self::cache(reader, None),
+                FIRST_FRAGMENT => match fragment(reader)? {
+                    Some(fragment) => Self::cache(reader, Some(fragment)),
+                    None => Ok(Self::Unknown),
+                },
+                NEXT_FRAGMENT => Ok(fragment(reader)?.map_or(Self::Unknown, Self::Next)),
+                PASS_THROUGH => Self::pass_through(reader),
+                _ => Ok(Self::Unknown),
+            },
+            PASS_THROUGH => Self::pass_through(reader),
+            _ => Ok(Self::Unknown),
+        }
+    }
+
+    /// Does a control tuple follow that can be read?
+    pub(super) fn has_control(&self) -> bool {
+        matches!(self, Self::Control(_))
+    }
+
+    /// `order` reads the control tuple.
+    pub(super) fn scan(self, order: impl FnOnce() -> Result<Order, Ended>) -> Result<Scan, Ended> {
+        Ok(match self {
+            Self::Control(None) => Scan::Whole(order()?),
+            Self::Control(Some(fragment)) => Scan::First(fragment, order()?),
+            Self::Cached(None) | Self::Unknown => Scan::Whole(Order::Fence),
+            Self::Cached(Some(fragment)) => Scan::First(fragment, Order::Fence),
+            Self::Next(fragment) => Scan::Next(fragment),
+        })
+    }
+
+    fn cache(reader: &mut Reader<'_>, fragment: Option<Fragment>) -> Result<Self, Ended> {
+        Ok(match reader.u8()? {
+            0 => Self::Control(fragment),
+            _ => Self::Cached(fragment),
+        })
+    }
+
+    /// Each term of such a frame has a version of its own.
+    fn pass_through(reader: &mut Reader<'_>) -> Result<Self, Ended> {
+        if reader.peek()? == VERSION {
+            reader.u8()?;
+        }
+        Ok(Self::Control(None))
+    }
+}
+
+/// None: a number that no fragment has.
+fn fragment(reader: &mut Reader<'_>) -> Result<Option<Fragment>, Ended> {
+    let fragment = Fragment { sequence: reader.u64()?, number: reader.u64()? };
+    Ok((fragment.number > 0).then_some(fragment))
+}
+
+/// Before every term, and before the headers that belong to terms.
+const VERSION: u8 = 131;
+const DIST_HEADER: u8 = 68;
+const FIRST_FRAGMENT: u8 = 69;
+const NEXT_FRAGMENT: u8 = 70;
+/// No header: to peers without atom cache and fragments.
+const PASS_THROUGH: u8 = 112;
