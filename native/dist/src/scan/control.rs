@@ -6,7 +6,7 @@ use super::term::Term;
 use super::Order;
 
 /// Where the sender of an operation stands.
-struct Place {
+pub(super) struct Place {
     /// Elements between the op and the sender.
     before: u8,
     /// What it means when an atom stands there.
@@ -15,28 +15,33 @@ struct Place {
 
 /// Reads no further than the sender.
 pub(super) fn order(reader: &mut Reader<'_>) -> Result<Order, Ended> {
+    Ok(match sender(reader)? {
+        Some((_, Term::Identifier(identifier))) => Order::Sender(identifier.sender()),
+        Some((place, Term::Atom)) => place.atom,
+        Some((_, Term::Other | Term::Unknown)) | None => Order::Fence,
+    })
+}
+
+/// What stands at the sender's place; None where there is no such place.
+pub(super) fn sender<'a>(reader: &mut Reader<'a>) -> Result<Option<(Place, Term<'a>)>, Ended> {
     let arity = match reader.u8()? {
         SMALL_TUPLE => u32::from(reader.u8()?),
         LARGE_TUPLE => reader.u32()?,
-        _ => return Ok(Order::Fence),
+        _ => return Ok(None),
     };
     if reader.u8()? != SMALL_INTEGER {
-        return Ok(Order::Fence);
+        return Ok(None);
     }
-    let Some(place) = place(reader.u8()?) else { return Ok(Order::Fence) };
+    let Some(place) = place(reader.u8()?) else { return Ok(None) };
     if arity < u32::from(place.before) + 2 {
-        return Ok(Order::Fence);
+        return Ok(None);
     }
     for _ in 0..place.before {
         if matches!(Term::read(reader)?, Term::Unknown) {
-            return Ok(Order::Fence);
+            return Ok(None);
         }
     }
-    Ok(match Term::read(reader)? {
-        Term::Identifier(identifier) => Order::Sender(identifier.sender()),
-        Term::Atom => place.atom,
-        Term::Other | Term::Unknown => Order::Fence,
-    })
+    Ok(Some((place, Term::read(reader)?)))
 }
 
 fn place(op: u8) -> Option<Place> {

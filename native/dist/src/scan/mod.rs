@@ -58,6 +58,15 @@ pub enum Order {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sender(pub u64);
 
+/// A process of the node that sent the frame: `<0.Number.Serial>` there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// In the table of processes.
+    pub number: u32,
+    /// Tells it from earlier ones with this number.
+    pub serial: u32,
+}
+
 /// Part of a larger signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment {
@@ -111,8 +120,30 @@ fn scan_in_place<'a>(head: &'a [u8], next: impl FnOnce() -> &'a [u8]) -> Result<
     header.scan(|| control::order(&mut reader))
 }
 
+/// Which process sent the signal that begins with this frame, where [`scan`] knows that it has a sender.
+pub fn sending_process<'a>(frame: impl IntoIterator<Item = &'a [u8]>) -> Option<Process> {
+    let (copy, len) = copied(frame.into_iter());
+    let mut reader = Reader::new(&copy[..len]);
+    if !Header::read(&mut reader).ok()?.has_control() {
+        return None;
+    }
+    match control::sender(&mut reader) {
+        Ok(Some((_, term::Term::Identifier(identifier)))) => identifier.process(),
+        Ok(_) | Err(Ended) => None,
+    }
+}
+
 #[cold]
 fn scan_copied<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Scan {
+    let (copy, len) = copied(pieces);
+    let mut reader = Reader::new(&copy[..len]);
+    // What ends too early here is a fence: there is no more.
+    Header::read(&mut reader)
+        .and_then(|header| header.scan(|| Ok(control::order(&mut reader).unwrap_or(Order::Fence))))
+        .unwrap_or(Scan::Whole(Order::Fence))
+}
+
+fn copied<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> ([u8; SCAN_BYTES], usize) {
     let mut copy = [0; SCAN_BYTES];
     let mut len = 0;
     for piece in pieces {
@@ -123,11 +154,7 @@ fn scan_copied<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Scan {
             break;
         }
     }
-    let mut reader = Reader::new(&copy[..len]);
-    // What ends too early here is a fence: there is no more.
-    Header::read(&mut reader)
-        .and_then(|header| header.scan(|| Ok(control::order(&mut reader).unwrap_or(Order::Fence))))
-        .unwrap_or(Scan::Whole(Order::Fence))
+    (copy, len)
 }
 
 fn prefix(bytes: &[u8], len: usize) -> &[u8] {

@@ -2,7 +2,7 @@
 //! The flat terms of a control tuple, in every external form that a release has used.
 
 use super::reader::{Ended, Reader};
-use super::Sender;
+use super::{Process, Sender};
 
 /// One element of a control tuple.
 #[derive(Debug)]
@@ -53,6 +53,14 @@ impl<'a> Term<'a> {
 }
 
 impl Identifier<'_> {
+    pub(super) fn process(&self) -> Option<Process> {
+        match self.kind {
+            Kind::Port => None,
+            // A process has 32 bits there.
+            Kind::Process => Some(Process { number: self.number as u32, serial: self.serial }),
+        }
+    }
+
     /// Does not depend on the form of the identifier, except where a node name has other characters than ASCII: UTF-8 and Latin-1
     /// differ. Which of the two is used is settled for a connection in its handshake.
     pub(super) fn sender(&self) -> Sender {
