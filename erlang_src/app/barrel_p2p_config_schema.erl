@@ -10,7 +10,7 @@ The configuration keys: one row per key, and what each type accepts.
 -export([keys/0, check/2, describe/1, address/1, contact/1]).
 -export_type([key/0, type/0, contact/0]).
 
--type type() :: port_number | udp_port | path | cookie | boolean | {one_of, [atom(), ...]} | milliseconds | period | count | name_patterns
+-type type() :: port_number | udp_port | path | cookie | boolean | {one_of, [atom(), ...]} | milliseconds | period | count | lanes | name_patterns
               | backends | nodes | contacts | list.
 %% Whom to join: `<<>>` is a node whose name is not known yet, no address means that discovery knows it.
 -type contact() :: {Name :: binary(), none | {Host :: binary(), inet:port_number()}}.
@@ -56,6 +56,9 @@ keys() ->
        doc => "Silence after which a peer counts as dead, so the longest time from its death to nodedown; raise it on lossy networks."},
      #{key => link_dial_timeout_ms, type => milliseconds, default => 5000, read => listen,
        doc => "How long a dial may take; more than the net_setuptime of the kernel (7 s) has no effect."},
+     #{key => dist_lanes, type => lanes, default => 8, read => listen,
+       doc => "Streams of one channel of Erlang distribution in each direction, so that small messages do not wait behind large ones; one is for "
+              "those who send little, each of the others for one sender of much or a few; 1 keeps everything in one order."},
      #{key => contact_nodes, type => contacts, default => [], read => start,
        doc => "Whom to join when this node has no neighbour: node names, `{Node, {Host, Port}}`, or `{Host, Port}` when the name is not known; "
               "every address of a host is a contact."},
@@ -122,6 +125,7 @@ keys() ->
 
 -spec check(type(), term()) -> {ok, term()} | error.
 check(port_number, Port) when is_integer(Port), Port >= 0, Port =< 65535 -> {ok, Port};
+check(lanes, Lanes) when is_integer(Lanes), Lanes >= 1, Lanes =< 32 -> {ok, Lanes};
 check(udp_port, Port) when is_integer(Port), Port >= 1, Port =< 65535 -> {ok, Port};
 check(path, Path) -> absolute(Path);
 check(cookie, Cookie) when is_atom(Cookie), Cookie =/= nocookie -> {ok, Cookie};
@@ -147,6 +151,7 @@ describe(boolean) -> "true or false";
 describe({one_of, Values}) -> lists:flatten(lists:join(" or ", [atom_to_list(Value) || Value <- Values]));
 describe(milliseconds) -> "a positive integer (milliseconds)";
 describe(period) -> "an integer from 0 (milliseconds)";
+describe(lanes) -> "an integer from 1 to 32";
 describe(count) -> "an integer from 1 to 65535";
 describe(name_patterns) -> "a list of atoms name@host, where either part may be *";
 describe(backends) -> "a list of modules or {Module, Args}";

@@ -3,8 +3,12 @@
 -moduledoc """
 The dist controller of one channel: it moves signals from the emulator to the link. `barrel_p2p_dist_input` is its other half.
 
-Keeps: signals leave in the order in which the emulator gives them; nothing more is taken from the emulator while the channel's queue is
-full, so that the emulator itself suspends senders (`+zdbbl`); ticks and statistics go straight to native code and never wait behind data.
+Keeps: signals are handed over in the order in which the emulator gives them; nothing is taken from the emulator while the channel's queues
+are full, so that the emulator itself suspends senders (`+zdbbl`); ticks and statistics go straight to native code and never wait behind data.
+
+Before it comes to that, the processes that send much are suspended while too much of them is under way. Nobody else then has to wait in the
+emulator's one queue per peer. Such a process is suspended after it has sent, as the emulator would do it, but also where it asked for
+`nosuspend`; so it is never suspended for longer than 100 ms, and goes on by itself when this process ends.
 
 During the handshake the end of the link is an answer (`{error, closed}`), not an exit: after a refused simultaneous connect `dist_util` waits
 to be stopped by `net_kernel`, and an exit at that moment would turn a connect that the other direction has won into a failure.
@@ -17,11 +21,17 @@ to be stopped by `net_kernel`, and an exit at that moment would turn a connect t
 
 -record(socket, {controller :: pid(), input :: pid(), channel :: barrel_p2p_nif:channel(), peer :: map()}).
 -opaque socket() :: #socket{}.
+%% What the emulator gives goes to the channel; these processes are suspended until it has room again.
+-record(flow, {dhandle :: erlang:dist_handle(), channel :: barrel_p2p_nif:channel(), held = [] :: [pid()], timer = none :: none | reference()}).
+
 -type request() :: #{node := binary(), own_name := binary(), cookie := binary(), addresses := [{binary(), inet:port_number()}, ...]}.
 
 %% Signals handed over in one call: enough to spread its cost, few enough to leave the process responsive.
 -define(BATCH_BYTES, 128 * 1024).
 -define(BATCH_SIGNALS, 256).
+
+%% Longer than it takes to send what may be under way over a link of 100 MB/s. On slower ones the emulator is left alone with its queue after it.
+-define(HOLD_MS, 100).
 
 %% net_kernel answers an accepted channel at once unless it is busy with something else.
 -define(ACCEPT_MS, 10000).
@@ -53,7 +63,7 @@ accept(Kernel, Channel, Peer) ->
 %% For the handshake: one packet.
 -spec send(socket(), iodata()) -> ok | {error, closed}.
 send(#socket{channel = Channel}, Packet) ->
-    case barrel_p2p_nif:channel_send(Channel, [iolist_to_binary(Packet)]) of
+    case barrel_p2p_nif:channel_send(Channel, iolist_to_binary(Packet)) of
         closed -> {error, closed};
         _ -> ok
     end.
@@ -124,7 +134,9 @@ open(Request, Input, Timeout) ->
     case barrel_p2p_native:endpoint() of
         {ok, Endpoint} ->
             case barrel_p2p_nif:channel_connect(Endpoint, Input, Request, Timeout) of
-                {ok, Channel} -> opened(Channel);
+                {ok, Channel} ->
+                    ok = barrel_p2p_dist_input:serve(Input, Channel),
+                    opened(Channel);
                 {error, {Code, _}} -> {error, Code}
             end;
         {error, _} = Error ->
@@ -145,6 +157,7 @@ init_accepted(Kernel, Channel, Peer) ->
     Input = barrel_p2p_dist_input:start_link(),
     case barrel_p2p_nif:channel_accept(Channel, Input) of
         ok ->
+            ok = barrel_p2p_dist_input:serve(Input, Channel),
             Socket = #socket{controller = self(), input = Input, channel = Channel, peer = Peer},
             Kernel ! {accept, self(), Socket, inet, quic},
             receive
@@ -171,9 +184,9 @@ handshake(#socket{input = Input, channel = Channel} = Socket, Supervisor) ->
             _ = put(?CHANNEL, Channel),
             ok = erlang:dist_ctrl_input_handler(DHandle, Input),
             _ = erlang:dist_ctrl_set_opt(DHandle, get_size, true),
-            ok = barrel_p2p_dist_input:go(Input, DHandle, Channel),
+            ok = barrel_p2p_dist_input:go(Input, DHandle),
             ok = erlang:dist_ctrl_get_data_notification(DHandle),
-            idle(DHandle, Channel);
+            idle(#flow{dhandle = DHandle, channel = Channel});
         {'EXIT', _, Reason} ->
             finish(Channel, Reason);
         _ ->
@@ -181,49 +194,97 @@ handshake(#socket{input = Input, channel = Channel} = Socket, Supervisor) ->
     end.
 
 %% Nothing to send.
--spec idle(erlang:dist_handle(), barrel_p2p_nif:channel()) -> no_return().
-idle(DHandle, Channel) ->
+-spec idle(#flow{}) -> no_return().
+idle(#flow{channel = Channel} = Flow) ->
     receive
-        dist_data -> pull(DHandle, Channel, [], 0, 0);
+        dist_data -> pull(Flow, [], 0, 0);
+        barrel_p2p_writable -> idle(released(Flow));
+        {timeout, Timer, held} when Timer =:= Flow#flow.timer -> busy(released(Flow));
         {'EXIT', _, Reason} -> finish(Channel, Reason);
-        _ -> idle(DHandle, Channel)
+        _ -> idle(Flow)
     end.
 
-%% The queue is full: the emulator keeps the rest.
--spec busy(erlang:dist_handle(), barrel_p2p_nif:channel()) -> no_return().
-busy(DHandle, Channel) ->
+%% The queues are full: the emulator keeps the rest.
+-spec busy(#flow{}) -> no_return().
+busy(#flow{channel = Channel} = Flow) ->
     receive
-        barrel_p2p_writable -> pull(DHandle, Channel, [], 0, 0);
+        barrel_p2p_writable -> pull(released(Flow), [], 0, 0);
+        {timeout, Timer, held} when Timer =:= Flow#flow.timer -> busy(released(Flow));
         {'EXIT', _, Reason} -> finish(Channel, Reason)
     end.
 
--spec pull(erlang:dist_handle(), barrel_p2p_nif:channel(), [erlang:iovec()], non_neg_integer(), non_neg_integer()) -> no_return().
-pull(DHandle, Channel, Signals, Bytes, Count) when Bytes >= ?BATCH_BYTES; Count >= ?BATCH_SIGNALS ->
-    case barrel_p2p_nif:channel_send(Channel, lists:reverse(Signals)) of
-        busy ->
-            busy(DHandle, Channel);
-        _ ->
-            receive
-                {'EXIT', _, Reason} -> finish(Channel, Reason)
-            after 0 ->
-                    pull(DHandle, Channel, [], 0, 0)
-            end
+-spec pull(#flow{}, [erlang:iovec()], non_neg_integer(), non_neg_integer()) -> no_return().
+pull(Flow, Signals, Bytes, Count) when Bytes >= ?BATCH_BYTES; Count >= ?BATCH_SIGNALS ->
+    case sent(Signals, Flow) of
+        {busy, Sent} -> busy(Sent);
+        {ok, Sent} -> listen(Sent)
     end;
-pull(DHandle, Channel, Signals, Bytes, Count) ->
+pull(#flow{dhandle = DHandle} = Flow, Signals, Bytes, Count) ->
     case erlang:dist_ctrl_get_data(DHandle) of
         {Size, Signal} ->
-            pull(DHandle, Channel, [Signal | Signals], Bytes + Size, Count + 1);
+            pull(Flow, [Signal | Signals], Bytes + Size, Count + 1);
         none when Count =:= 0 ->
             ok = erlang:dist_ctrl_get_data_notification(DHandle),
-            idle(DHandle, Channel);
+            idle(Flow);
         none ->
-            case barrel_p2p_nif:channel_send(Channel, lists:reverse(Signals)) of
-                busy ->
-                    busy(DHandle, Channel);
-                _ ->
+            case sent(Signals, Flow) of
+                {busy, Sent} ->
+                    busy(Sent);
+                {ok, Sent} ->
                     ok = erlang:dist_ctrl_get_data_notification(DHandle),
-                    idle(DHandle, Channel)
+                    idle(Sent)
             end
+    end.
+
+-spec sent([erlang:iovec()], #flow{}) -> {ok | busy, #flow{}}.
+sent(Signals, #flow{channel = Channel, held = Held} = Flow) ->
+    case barrel_p2p_nif:channel_send_signals(Channel, lists:reverse(Signals)) of
+        busy -> {busy, Flow};
+        {hold, Senders} -> {ok, timed(Flow#flow{held = [Pid || Sender <- Senders, Pid <- held(Sender)] ++ Held})};
+        _ -> {ok, Flow}
+    end.
+
+%% Between two batches.
+-spec listen(#flow{}) -> no_return().
+listen(#flow{channel = Channel} = Flow) ->
+    receive
+        barrel_p2p_writable -> pull(released(Flow), [], 0, 0);
+        {timeout, Timer, held} when Timer =:= Flow#flow.timer -> busy(released(Flow));
+        {'EXIT', _, Reason} -> finish(Channel, Reason)
+    after 0 ->
+            pull(Flow, [], 0, 0)
+    end.
+
+-spec timed(#flow{}) -> #flow{}.
+timed(#flow{timer = none} = Flow) ->
+    Flow#flow{timer = erlang:start_timer(?HOLD_MS, self(), held)};
+timed(Flow) ->
+    Flow.
+
+%% A process that is gone needs no holding.
+-spec held({non_neg_integer(), non_neg_integer()}) -> [pid()].
+held({Number, Serial}) ->
+    Pid = list_to_pid(lists:flatten(io_lib:format("<0.~b.~b>", [Number, Serial]))),
+    try erlang:suspend_process(Pid, [asynchronous]) of
+        true -> [Pid]
+    catch
+        error:badarg -> []
+    end.
+
+-spec released(#flow{}) -> #flow{}.
+released(#flow{timer = none} = Flow) ->
+    Flow;
+released(#flow{held = Held, timer = Timer} = Flow) ->
+    _ = erlang:cancel_timer(Timer),
+    lists:foreach(fun release/1, Held),
+    Flow#flow{held = [], timer = none}.
+
+-spec release(pid()) -> ok.
+release(Pid) ->
+    try erlang:resume_process(Pid) of
+        true -> ok
+    catch
+        error:badarg -> ok
     end.
 
 %% What was sent before is still delivered, in the background: the last packet may be the refusal that the peer waits for.

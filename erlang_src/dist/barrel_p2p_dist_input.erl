@@ -4,18 +4,24 @@
 The input process of one channel. It owns the received frames from the first byte on.
 
 During the handshake it hands out one packet per call; afterwards it is the emulator's input handler. Were the frames to move to another process
-in between, some could overtake others. Native code gives it a bounded number of bytes and more only when they are given back.
+in between, some could overtake others. What has arrived waits in native code until it is taken, small messages before large ones.
 """.
 
--export([start_link/0, recv/2, go/3]).
+-export([start_link/0, serve/2, recv/2, go/2]).
 
-%% Frames that wait, oldest first, and the bytes to give back for them; who waits for a frame; whether the link is still there.
--record(handshake, {frames = [] :: [binary()], owed = 0 :: non_neg_integer(), waiting = none :: none | {pid(), reference()},
+%% Packets that wait, oldest first; who waits for a packet; whether the link is still there.
+-record(handshake, {channel = none :: none | barrel_p2p_nif:channel(), packets = [] :: [binary()], waiting = none :: none | {pid(), reference()},
                     closed = false :: false | atom()}).
 
 -spec start_link() -> pid().
 start_link() ->
     spawn_opt(fun() -> handshake(#handshake{}) end, [link, {priority, max}, {message_queue_data, off_heap}]).
+
+%% Names the channel that it is the input process of.
+-spec serve(pid(), barrel_p2p_nif:channel()) -> ok.
+serve(Input, Channel) ->
+    Input ! {channel, Channel},
+    ok.
 
 %% The next packet of the handshake.
 -spec recv(pid(), timeout()) -> {ok, [byte()]} | {error, closed | timeout}.
@@ -31,55 +37,75 @@ recv(Input, Timeout) ->
     end.
 
 %% The handshake is over. Called by the controller, after it has made this process the input handler.
--spec go(pid(), erlang:dist_handle(), barrel_p2p_nif:channel()) -> ok.
-go(Input, DHandle, Channel) ->
-    Input ! {go, DHandle, Channel},
+-spec go(pid(), erlang:dist_handle()) -> ok.
+go(Input, DHandle) ->
+    Input ! {go, DHandle},
     ok.
 
 -spec handshake(#handshake{}) -> no_return().
-handshake(#handshake{frames = Frames, owed = Owed, closed = Closed} = State) ->
+handshake(#handshake{channel = Channel, packets = Packets, closed = Closed} = State) ->
     receive
-        {barrel_p2p_frames, Batch} ->
-            handshake(answer(State#handshake{frames = Frames ++ split(Batch), owed = Owed + byte_size(Batch)}));
+        {channel, Taken} ->
+            handshake(answer(State#handshake{channel = Taken}));
+        barrel_p2p_frames ->
+            handshake(answer(State));
         {barrel_p2p_closed, Reason} ->
             handshake(answer(State#handshake{closed = Reason}));
         {recv, From, Ref} ->
             handshake(answer(State#handshake{waiting = {From, Ref}}));
-        {go, DHandle, Channel} ->
+        {go, DHandle} ->
             process_flag(priority, normal),
-            lists:foreach(fun(Frame) -> erlang:dist_ctrl_put_data(DHandle, Frame) end, Frames),
-            ok = barrel_p2p_nif:channel_ack(Channel, Owed),
+            lists:foreach(fun(Frame) -> erlang:dist_ctrl_put_data(DHandle, Frame) end, Packets),
+            ok = put_all(DHandle, Channel),
             case Closed of
                 false -> loop(DHandle, Channel);
                 Reason -> exit({shutdown, Reason})
             end
     end.
 
+%% Nothing is taken before somebody wants it, so a peer that says too much is slowed down.
 -spec answer(#handshake{}) -> #handshake{}.
-answer(#handshake{waiting = {From, Ref}, frames = [Frame | Frames]} = State) ->
-    From ! {Ref, {ok, binary_to_list(Frame)}},
-    State#handshake{waiting = none, frames = Frames};
-answer(#handshake{waiting = {From, Ref}, frames = [], closed = Closed} = State) when Closed =/= false ->
-    From ! {Ref, {error, closed}},
-    State#handshake{waiting = none};
+answer(#handshake{waiting = {From, Ref}, packets = [Packet | Packets]} = State) ->
+    From ! {Ref, {ok, binary_to_list(Packet)}},
+    State#handshake{waiting = none, packets = Packets};
+answer(#handshake{waiting = {From, Ref}, channel = Channel, closed = Closed} = State) when Channel =/= none ->
+    case barrel_p2p_nif:channel_take_first(Channel) of
+        none when Closed =/= false ->
+            From ! {Ref, {error, closed}},
+            State#handshake{waiting = none};
+        none ->
+            State;
+        Batch ->
+            answer(State#handshake{packets = split(Batch)})
+    end;
 answer(State) ->
     State.
 
 -spec split(binary()) -> [binary()].
 split(Batch) ->
-    [Frame || <<Length:32, Frame:Length/binary>> <= Batch, Length > 0].
+    [Packet || <<Length:32, Packet:Length/binary>> <= Batch, Length > 0].
 
 -spec loop(erlang:dist_handle(), barrel_p2p_nif:channel()) -> no_return().
 loop(DHandle, Channel) ->
     receive
-        {barrel_p2p_frames, Batch} ->
-            ok = put_frames(DHandle, Batch),
-            ok = barrel_p2p_nif:channel_ack(Channel, byte_size(Batch)),
+        barrel_p2p_frames ->
+            ok = put_all(DHandle, Channel),
             loop(DHandle, Channel);
         {barrel_p2p_closed, Reason} ->
+            ok = put_all(DHandle, Channel),
             exit({shutdown, Reason});
         _ ->
             loop(DHandle, Channel)
+    end.
+
+-spec put_all(erlang:dist_handle(), barrel_p2p_nif:channel()) -> ok.
+put_all(DHandle, Channel) ->
+    case barrel_p2p_nif:channel_take(Channel) of
+        none ->
+            ok;
+        Batch ->
+            ok = put_frames(DHandle, Batch),
+            put_all(DHandle, Channel)
     end.
 
 %% An empty frame is a tick, to the emulator as well.

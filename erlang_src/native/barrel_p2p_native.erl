@@ -157,7 +157,8 @@ endpoint_options(Name, Listen) ->
       hello_timeout_ms => barrel_p2p_config:get(auth_handshake_timeout),
       dial_timeout_ms => barrel_p2p_config:get(link_dial_timeout_ms),
       keepalive_ms => barrel_p2p_config:get(link_keepalive_ms),
-      idle_timeout_ms => barrel_p2p_config:get(link_idle_timeout_ms)}.
+      idle_timeout_ms => barrel_p2p_config:get(link_idle_timeout_ms),
+      dist_lanes => barrel_p2p_config:get(dist_lanes)}.
 
 -spec own_name() -> binary().
 own_name() ->

@@ -11,7 +11,8 @@ postponed on_load handler leaves every function undefined while distribution sta
 -export([identity_open/3, identity_info/1, identity_rotate/2, certificate_rotate/2]).
 -export([trust_list/1, trust_lookup/2, trust_put/4, trust_delete/2, trust_mode/1, set_trust_mode/2, cookie_only/2]).
 -export([endpoint_start/3, endpoint_stop/1, endpoint_info/1, hello_cookie/2, last_error/2, publish/3, unpublish/2]).
--export([channel_connect/4, channel_accept/2, channel_send/2, channel_ack/2, channel_tick/1, channel_stat/1, channel_close/2, channel_peer/1]).
+-export([channel_connect/4, channel_accept/2, channel_send/2, channel_send_signals/2, channel_take/1, channel_take_first/1,
+         channel_tick/1, channel_stat/1, channel_close/2, channel_peer/1]).
 -export([channel_activity/1]).
 -export([gossip_start/3, gossip_stop/1, gossip_join/4, gossip_leave/1, gossip_block/2, gossip_unblock/1]).
 -export([gossip_views/1, gossip_members/1, gossip_member/2, gossip_stats/1, gossip_broadcast/3, gossip_send/3, gossip_ack/2]).
@@ -23,7 +24,8 @@ postponed on_load handler leaves every function undefined while distribution sta
 -nifs([identity_open/3, identity_info/1, identity_rotate/2, certificate_rotate/2,
        trust_list/1, trust_lookup/2, trust_put/4, trust_delete/2, trust_mode/1, set_trust_mode/2, cookie_only/2,
        endpoint_start/3, endpoint_stop/1, endpoint_info/1, hello_cookie/2, last_error/2, publish/3, unpublish/2,
-       channel_connect/4, channel_accept/2, channel_send/2, channel_ack/2, channel_tick/1, channel_stat/1, channel_close/2,
+       channel_connect/4, channel_accept/2, channel_send/2, channel_send_signals/2, channel_take/1, channel_take_first/1,
+       channel_tick/1, channel_stat/1, channel_close/2,
        channel_peer/1, channel_activity/1,
        gossip_start/3, gossip_stop/1, gossip_join/4, gossip_leave/1, gossip_block/2, gossip_unblock/1,
        gossip_views/1, gossip_members/1, gossip_member/2, gossip_stats/1, gossip_broadcast/3, gossip_send/3, gossip_ack/2,
@@ -133,8 +135,8 @@ unpublish(_Endpoint, _Path) -> erlang:nif_error(not_loaded).
 
 %% Dials (or reuses the link to) Request := #{node, own_name (<<>> while dynamic), cookie := binary(), addresses := [{Host :: binary(), Port}]}
 %% and opens a dist channel. The caller is the channel's controller and hears {barrel_p2p_connected, Peer} or {barrel_p2p_failed, Reason}, later
-%% barrel_p2p_writable; its death ends the channel. Input gets {barrel_p2p_frames, Batch}, where Batch is (Length:32, Frame:Length/binary)* of
-%% whole frames, and last {barrel_p2p_closed, Reason}.
+%% barrel_p2p_writable; its death ends the channel. Input gets barrel_p2p_frames when there is something to take, and again only after it
+%% took nothing, and last {barrel_p2p_closed, Reason}.
 -spec channel_connect(endpoint(), Input :: pid(), Request :: map(), TimeoutMs :: pos_integer()) -> {ok, channel()} | error().
 channel_connect(_Endpoint, _Input, _Request, _TimeoutMs) -> erlang:nif_error(not_loaded).
 
@@ -142,13 +144,23 @@ channel_connect(_Endpoint, _Input, _Request, _TimeoutMs) -> erlang:nif_error(not
 -spec channel_accept(channel(), Input :: pid()) -> ok | closed.
 channel_accept(_Channel, _Input) -> erlang:nif_error(not_loaded).
 
-%% Queues whole frames, each an iovec. `busy`: queued, but send no more before {barrel_p2p_writable, Channel}.
--spec channel_send(channel(), [erlang:iovec() | binary()]) -> ok | busy | closed.
-channel_send(_Channel, _Frames) -> erlang:nif_error(not_loaded).
+%% Queues a packet of the handshake.
+-spec channel_send(channel(), Packet :: binary()) -> ok | busy | closed.
+channel_send(_Channel, _Packet) -> erlang:nif_error(not_loaded).
 
-%% Gives back byte credit after the input process has consumed a batch of that size.
--spec channel_ack(channel(), Bytes :: non_neg_integer()) -> ok.
-channel_ack(_Channel, _Bytes) -> erlang:nif_error(not_loaded).
+%% Queues signals, each an iovec. `busy`: queued, but send no more before barrel_p2p_writable. `hold`: queued, but these local processes,
+%% <0.Number.Serial>, have sent so much that they should send no more before barrel_p2p_writable.
+-spec channel_send_signals(channel(), [erlang:iovec() | binary()]) ->
+          ok | busy | closed | {hold, [{Number :: non_neg_integer(), Serial :: non_neg_integer()}]}.
+channel_send_signals(_Channel, _Signals) -> erlang:nif_error(not_loaded).
+
+%% Takes what arrived: whole frames, (Length:32, Frame:Length/binary)*, in the order in which they are to be given to the emulator.
+-spec channel_take(channel()) -> binary() | none.
+channel_take(_Channel) -> erlang:nif_error(not_loaded).
+
+%% The same for packets of the handshake, which come before all signals.
+-spec channel_take_first(channel()) -> binary() | none.
+channel_take_first(_Channel) -> erlang:nif_error(not_loaded).
 
 -spec channel_tick(channel()) -> ok.
 channel_tick(_Channel) -> erlang:nif_error(not_loaded).

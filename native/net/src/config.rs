@@ -24,6 +24,8 @@ pub struct Config {
     pub keepalive: Duration,
     /// Upper bound from a peer's death to the end of the link.
     pub idle_timeout: Duration,
+    /// Streams of a distribution channel in each direction, at the most.
+    pub dist_lanes: usize,
     /// Digest of the settings that must agree in the whole cluster.
     pub config_digest: [u8; 32],
 }
@@ -32,13 +34,14 @@ pub struct Config {
 const STRANGER_WINDOW_BYTES: u32 = 16 * 1024;
 
 /// Bytes that a link may have in flight towards us. Above the product of bandwidth and delay of 10 Gbit/s at 10 ms.
-const LINK_WINDOW_BYTES: u32 = 16 << 20;
+const LINK_WINDOW_BYTES: u32 = 24 << 20;
 
 /// Bytes that one stream may have in flight towards us: half of the link's, so that one stream cannot starve the others.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
 
-/// Bytes that quinn may hold for us, unacknowledged or unsent. Everything here is queue in front of a small message.
-const SEND_WINDOW_BYTES: u64 = 4 << 20;
+/// Bytes that quinn may hold for us, unacknowledged or unsent. Above all that the outboxes of a link give it, so that it never makes a light lane
+/// wait for a heavy one; which of them goes first is decided by priority, when a packet is made.
+const SEND_WINDOW_BYTES: u64 = 24 << 20;
 
 /// Streams that an authenticated peer may have open towards us.
 const LINK_STREAMS: u32 = 256;
@@ -111,6 +114,7 @@ impl Config {
 pub(crate) fn lift_stranger_limits(connection: &quinn::Connection) {
     connection.set_receive_window(VarInt::from_u32(LINK_WINDOW_BYTES));
     connection.set_max_concurrent_bi_streams(VarInt::from_u32(LINK_STREAMS));
+    connection.set_max_concurrent_uni_streams(VarInt::from_u32(LINK_STREAMS));
 }
 
 /// The largest UDP payload that we accept: all that there are. Also the size of a receive buffer, so a batch of packets

@@ -77,7 +77,7 @@ impl Controller for Closable {
         if self.closing.load(Ordering::Relaxed) {
             OPEN_WINDOW
         } else {
-            self.inner.window()
+            self.inner.window().min(512 * 1024)
         }
     }
 

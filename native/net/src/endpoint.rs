@@ -242,7 +242,7 @@ async fn open(core: &Arc<Core>, channel: &Arc<Channel>, request: &Request, timeo
         if channel.is_closing() {
             return Ok(());
         }
-        match link.open(channel.clone()).await {
+        match link.open(channel.clone(), core.config.dist_lanes).await {
             // The peer gave up the link just when we took it; a new one is at hand.
             Err(Reason::Code(CloseCode::Idle | CloseCode::Duplicate)) if Instant::now() < deadline => {}
             result => return result,

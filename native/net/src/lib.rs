@@ -37,7 +37,7 @@ mod socket;
 mod strangers;
 pub mod tls;
 
-pub use channel::{Accepted, Batch, Channel, Kind, Owner, Stat};
+pub use channel::{Accepted, Batch, Channel, Kind, Owner, Signals, Stat, TooLong};
 pub use config::Config;
 pub use dial::Request;
 pub use endpoint::{Endpoint, Info, LinkInfo, StartError};

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A link: the one authenticated QUIC connection to a peer, and the channels on it.
 
-use crate::channel::{self, Channel, Kind};
+use crate::channel::{self, Channel, HeavyLanes, Kind, Stream, HEAVY_PRIORITY};
 use crate::congestion;
 use crate::core::Core;
-use crate::peer::Peer;
+use crate::peer::{Peer, Role};
 use crate::reason::Reason;
 use barrel_p2p_base::CloseCode;
-use quinn::{RecvStream, SendStream, VarInt};
+use barrel_p2p_dist::lanes::{LIGHT, MAX_LANES};
+use quinn::{RecvStream, VarInt};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -23,11 +25,14 @@ const FIRST_LINGER: Duration = Duration::from_secs(10);
 /// A link that has been without channels for longer is not used again, since the peer may be closing it at this moment.
 const REUSE_WITHIN: Duration = Duration::from_secs(1);
 
-/// First bytes of every channel stream: kind, lane, channel number. Lanes of one channel will share its number.
-const STREAM_HEADER_BYTES: usize = 6;
+/// First bytes of every stream: kind, lane, channel number. Lanes of one channel share its number.
+pub(crate) const STREAM_HEADER_BYTES: usize = 6;
 
-/// A peer that opens a stream must say what it is for within this time.
+/// A peer that opens a stream must say what it is for within this time, and a lane's channel must be there.
 const STREAM_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Channels of the side that dialled have even numbers, those of the other side odd ones.
+const NUMBER_STEP: u32 = 2;
 
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -35,6 +40,9 @@ pub(crate) struct Link {
     pub(crate) peer: Peer,
     pub(crate) since: Instant,
     next_channel: AtomicU32,
+    /// Running channels by their number.
+    channels: Mutex<BTreeMap<u32, Arc<Channel>>>,
+    channel_added: Notify,
     usage: Mutex<Use>,
     usage_changed: Notify,
     /// Why we closed it, when we did.
@@ -51,11 +59,14 @@ struct Use {
 
 impl Link {
     pub(crate) fn new(connection: quinn::Connection, peer: Peer, now: Instant) -> Self {
+        let first = u32::from(peer.role == Role::Accepted);
         Self {
             connection,
             peer,
             since: now,
-            next_channel: AtomicU32::new(0),
+            next_channel: AtomicU32::new(first),
+            channels: Mutex::default(),
+            channel_added: Notify::new(),
             usage: Mutex::new(Use { channels: 0, since: now, was_used: false }),
             usage_changed: Notify::new(),
             why: OnceLock::new(),
@@ -104,30 +115,37 @@ impl Link {
         matches!(reason, Reason::Code(code) if code.rejects_hello()).then_some(reason)
     }
 
-    /// Opens a channel and runs it to its end.
-    pub(crate) async fn open(self: &Arc<Self>, channel: Arc<Channel>) -> Result<(), Reason> {
+    /// Opens a channel with so many lanes and runs it to its end.
+    pub(crate) async fn open(self: &Arc<Self>, channel: Arc<Channel>, lanes: usize) -> Result<(), Reason> {
         let lost = |error| self.reason(Reason::of_connection(&error));
         let (mut send, recv) = self.connection.open_bi().await.map_err(lost)?;
-        let number = self.next_channel.fetch_add(1, Ordering::Relaxed);
+        let number = self.next_channel.fetch_add(NUMBER_STEP, Ordering::Relaxed);
         // Only a stream that is gone already has no priority.
         let _ = send.set_priority(channel.kind().priority());
-        let mut header = [channel.kind().to_wire(), 0, 0, 0, 0, 0];
-        header[2..].copy_from_slice(&number.to_be_bytes());
-        if send.write_all(&header).await.is_err() {
+        if send.write_all(&stream_header(channel.kind(), number)).await.is_err() {
             return Err(self.connection.close_reason().map_or(Reason::Closed, lost));
         }
+        channel.set_lanes(lanes);
         channel.set_peer(self.peer.clone());
         if let Some(owner) = channel.owner() {
             owner.connected(&self.peer);
         }
-        self.run_channel(channel, send, recv).await;
+        self.run_channel(channel, number, Stream { send, recv }).await;
         Ok(())
     }
 
-    async fn run_channel(self: &Arc<Self>, channel: Arc<Channel>, send: SendStream, recv: RecvStream) {
+    async fn run_channel(self: &Arc<Self>, channel: Arc<Channel>, number: u32, stream: Stream) {
         self.change_use(|channels| *channels += 1);
-        channel::run(channel, send, recv, |seen| self.reason(seen)).await;
+        self.running().insert(number, channel.clone());
+        self.channel_added.notify_waiters();
+        let heavy = HeavyLanes::new(self.connection.clone(), stream_header(channel.kind(), number), HEAVY_PRIORITY);
+        channel::run(channel, stream, heavy, |seen| self.reason(seen)).await;
+        self.running().remove(&number);
         self.change_use(|channels| *channels -= 1);
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<u32, Arc<Channel>>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Accepts the peer's channels until the link is closed.
@@ -139,7 +157,13 @@ impl Link {
             tokio::select! {
                 accepted = self.connection.accept_bi() => match accepted {
                     Ok((send, recv)) => {
-                        tokio::spawn(self.clone().accept_channel(core.clone(), send, recv));
+                        tokio::spawn(self.clone().accept_channel(core.clone(), Stream { send, recv }));
+                    }
+                    Err(_) => break,
+                },
+                accepted = self.connection.accept_uni() => match accepted {
+                    Ok(recv) => {
+                        tokio::spawn(self.clone().accept_lane(recv));
                     }
                     Err(_) => break,
                 },
@@ -162,22 +186,76 @@ impl Link {
         }
     }
 
-    async fn accept_channel(self: Arc<Self>, core: Arc<Core>, mut send: SendStream, mut recv: RecvStream) {
-        let mut header = [0; STREAM_HEADER_BYTES];
-        let read = tokio::time::timeout(STREAM_HEADER_TIMEOUT, recv.read_exact(&mut header)).await;
-        let [kind, lane, ..] = header;
-        let kind = Kind::from_wire(kind).filter(|kind| lane == 0 && self.admits(*kind, core.config.listen));
-        // A newer peer may offer kinds and lanes that we do not know; that costs it the stream, not the link.
-        let (Some(kind), Ok(Ok(()))) = (kind, read) else {
-            let code = VarInt::from_u32(CloseCode::ProtocolError.to_wire());
-            let _ = send.reset(code);
-            let _ = recv.stop(code);
+    async fn accept_channel(self: Arc<Self>, core: Arc<Core>, mut stream: Stream) {
+        let header = read_header(&mut stream.recv).await;
+        let ours = self.next_channel.load(Ordering::Relaxed) % NUMBER_STEP;
+        let wanted = header.and_then(|header| {
+            let free = header.number % NUMBER_STEP != ours && !self.running().contains_key(&header.number);
+            (header.lane == LIGHT && free && self.admits(header.kind, core.config.listen)).then_some(header)
+        });
+        // A newer peer may offer kinds that we do not know; that costs it the stream, not the link.
+        let Some(Header { kind, number, .. }) = wanted else {
+            let _ = stream.send.reset(protocol_error());
+            let _ = stream.recv.stop(protocol_error());
             return;
         };
-        let _ = send.set_priority(kind.priority());
+        let _ = stream.send.set_priority(kind.priority());
         let channel = Arc::new(Channel::new(kind));
+        channel.set_lanes(core.config.dist_lanes);
         channel.set_peer(self.peer.clone());
         core.host.incoming(channel.clone(), &self.peer);
-        self.run_channel(channel, send, recv).await;
+        self.run_channel(channel, number, stream).await;
     }
+
+    /// A lane may overtake the stream that opens its channel.
+    async fn accept_lane(self: Arc<Self>, mut recv: RecvStream) {
+        let header = read_header(&mut recv).await;
+        let wanted =
+            header.filter(|header| header.kind == Kind::Dist && header.lane != LIGHT && header.lane < MAX_LANES);
+        let channel = match &wanted {
+            Some(header) => tokio::time::timeout(STREAM_HEADER_TIMEOUT, self.channel(header.number)).await.ok(),
+            None => None,
+        };
+        match (channel, wanted) {
+            (Some(channel), Some(header)) => channel.join(header.lane, recv),
+            _ => {
+                let _ = recv.stop(protocol_error());
+            }
+        }
+    }
+
+    /// Waits for the channel of this number.
+    async fn channel(&self, number: u32) -> Arc<Channel> {
+        loop {
+            let added = self.channel_added.notified();
+            tokio::pin!(added);
+            added.as_mut().enable();
+            if let Some(channel) = self.running().get(&number) {
+                return channel.clone();
+            }
+            added.await;
+        }
+    }
+}
+
+fn protocol_error() -> VarInt {
+    VarInt::from_u32(CloseCode::ProtocolError.to_wire())
+}
+
+struct Header {
+    kind: Kind,
+    lane: usize,
+    number: u32,
+}
+
+fn stream_header(kind: Kind, number: u32) -> [u8; STREAM_HEADER_BYTES] {
+    let [a, b, c, d] = number.to_be_bytes();
+    [kind.to_wire(), 0, a, b, c, d]
+}
+
+async fn read_header(recv: &mut RecvStream) -> Option<Header> {
+    let mut header = [0; STREAM_HEADER_BYTES];
+    tokio::time::timeout(STREAM_HEADER_TIMEOUT, recv.read_exact(&mut header)).await.ok()?.ok()?;
+    let [kind, lane, a, b, c, d] = header;
+    Some(Header { kind: Kind::from_wire(kind)?, lane: usize::from(lane), number: u32::from_be_bytes([a, b, c, d]) })
 }

@@ -23,6 +23,7 @@ rustler::atoms! {
     blocked,
     broadcast,
     busy,
+    hold,
     bytes,
     cert_dir,
     channels,

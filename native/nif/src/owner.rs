@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A channel's two processes: the controller hears of its state, the input process gets the frames and the end.
 
-use crate::{atoms, encode, mailbox, payload};
-use barrel_p2p_node::{Batch, Owner, Peer, Reason};
+use crate::{atoms, encode, mailbox};
+use barrel_p2p_node::{Owner, Peer, Reason};
 use rustler::{Encoder, LocalPid};
 
 /// The process pair. Each process serves one channel, so messages need not name it.
@@ -22,8 +22,8 @@ impl Owner for ProcessPair {
         });
     }
 
-    fn frames(&self, batch: Batch) {
-        mailbox::send(&self.input, |env| (atoms::barrel_p2p_frames(), payload::to_binary(env, &batch)).encode(env));
+    fn arrived(&self) {
+        mailbox::send(&self.input, |env| atoms::barrel_p2p_frames().encode(env));
     }
 
     fn writable(&self) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Frames between Erlang terms and bytes.
 
-use barrel_p2p_node::Batch;
+use barrel_p2p_node::{Batch, Signals, TooLong};
 use bytes::{BufMut, Bytes, BytesMut};
 use rustler::{Binary, Env, Error, ListIterator, NewBinary, NifResult, OwnedEnv, Term};
 use std::sync::Arc;
@@ -9,25 +9,22 @@ use std::sync::Arc;
 /// Binaries of at least this size are referenced, smaller ones are copied. Below it, holding the reference costs more than the copy.
 const REFERENCE_FROM_BYTES: usize = 8 * 1024;
 
-/// Room for the small pieces of one call, which grows when needed.
-const COPY_BYTES: usize = 4 * 1024;
-
-/// Whole frames, ready for the outbox.
-pub(crate) struct Frames {
-    pub(crate) count: u64,
-    pub(crate) chunks: Vec<Bytes>,
+/// Reads a list of frames, each a binary or a list of binaries.
+pub(crate) fn from_terms(frames: ListIterator<'_>) -> NifResult<Signals> {
+    let mut reader = Reader { signals: Signals::default(), held: None };
+    for frame in frames {
+        reader.frame(frame)?;
+    }
+    Ok(reader.signals)
 }
 
-/// Reads a list of frames, each a binary or a list of binaries, and puts a length in front of each.
-pub(crate) fn from_terms(frames: ListIterator<'_>) -> NifResult<Frames> {
-    let mut writer = Writer { chunks: Vec::new(), small: BytesMut::with_capacity(COPY_BYTES), held: None };
-    let mut count = 0;
-    for frame in frames {
-        writer.frame(frame)?;
-        count += 1;
-    }
-    writer.flush();
-    Ok(Frames { count, chunks: writer.chunks })
+/// One frame, its length in front.
+pub(crate) fn packet(bytes: &[u8]) -> NifResult<Bytes> {
+    let length = u32::try_from(bytes.len()).map_err(|_| Error::BadArg)?;
+    let mut packet = BytesMut::with_capacity(bytes.len() + 4);
+    packet.put_u32(length);
+    packet.put_slice(bytes);
+    Ok(packet.freeze())
 }
 
 /// One binary of all frames of a batch, lengths included: the only copy on the way in.
@@ -41,48 +38,38 @@ pub(crate) fn to_binary<'a>(env: Env<'a>, batch: &Batch) -> Term<'a> {
     binary.into()
 }
 
-struct Writer {
-    chunks: Vec<Bytes>,
-    small: BytesMut,
+struct Reader {
+    signals: Signals,
     /// Keeps the referenced binaries of this call alive.
     held: Option<Arc<OwnedEnv>>,
 }
 
-impl Writer {
+impl Reader {
     fn frame(&mut self, frame: Term<'_>) -> NifResult<()> {
         if frame.is_binary() {
             let binary: Binary<'_> = frame.decode()?;
-            self.header(binary.len())?;
+            self.begin(binary.len())?;
             return self.piece(binary);
         }
         let pieces = || frame.decode::<ListIterator<'_>>();
         let length =
             pieces()?.try_fold(0, |sum, piece| piece.decode::<Binary<'_>>().map(|binary| sum + binary.len()))?;
-        self.header(length)?;
+        self.begin(length)?;
         pieces()?.map(|piece| piece.decode()).try_for_each(|binary| self.piece(binary?))
     }
 
-    fn header(&mut self, length: usize) -> NifResult<()> {
-        let length = u32::try_from(length).map_err(|_| Error::BadArg)?;
-        self.small.put_u32(length);
-        Ok(())
+    fn begin(&mut self, length: usize) -> NifResult<()> {
+        self.signals.begin(length).map_err(|TooLong| Error::BadArg)
     }
 
     fn piece(&mut self, binary: Binary<'_>) -> NifResult<()> {
         if binary.len() < REFERENCE_FROM_BYTES {
-            self.small.put_slice(&binary);
+            self.signals.copy(&binary);
             return Ok(());
         }
-        self.flush();
         let env = self.held.get_or_insert_with(Arc::default).clone();
-        self.chunks.push(Bytes::from_owner(Referenced::new(env, &binary)?));
+        self.signals.reference(Bytes::from_owner(Referenced::new(env, &binary)?));
         Ok(())
-    }
-
-    fn flush(&mut self) {
-        if !self.small.is_empty() {
-            self.chunks.push(self.small.split().freeze());
-        }
     }
 }
 

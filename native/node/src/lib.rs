@@ -21,7 +21,7 @@ pub use barrel_p2p_identity::key::fingerprint;
 pub use barrel_p2p_identity::{AuthMode, Pattern, Pin, PinLevel, Policy, TrustMode};
 pub use barrel_p2p_net::{
     Accepted, Batch, Channel, Config, CookieReply, Direction, Host, Info, Kind, LinkInfo, Owner, Peer, Reason, Refused,
-    Request, Role,
+    Request, Role, Signals, TooLong,
 };
 pub use barrel_p2p_proto as proto;
 pub use barrel_p2p_store::{disk, log};

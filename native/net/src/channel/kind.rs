@@ -33,11 +33,15 @@ impl Kind {
         }
     }
 
-    /// Greater goes first on the link: news of who is there must not wait behind somebody's megabytes.
+    /// Greater goes first on the link: news of who is there must not wait behind somebody's megabytes, nor small messages of distribution behind
+    /// those of heavy senders.
     pub(crate) fn priority(self) -> i32 {
         match self {
-            Self::Dist => 0,
-            Self::Gossip => 1,
+            Self::Dist => 1,
+            Self::Gossip => 2,
         }
     }
 }
+
+/// Of the lanes for heavy senders.
+pub(crate) const HEAVY_PRIORITY: i32 = 0;

@@ -1,37 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A channel: one ordered conversation on a link, such as Erlang distribution.
 //!
-//! The handle is shared by the BEAM's threads and by the task that runs the stream. It holds the stream only while that task runs, so a
-//! handle that a process forgot keeps no connection and no socket alive.
+//! The handle is shared by the BEAM's threads and by the task that runs the streams. It holds the first stream only while that task runs, so
+//! a handle that a process forgot keeps no connection and no socket alive.
 //!
-//! Keeps: at most a mebibyte (and one batch) waits to be sent; at most [`CREDIT_BYTES`] are handed to the owner and not
-//! yet given back; the owner hears `closed` exactly once, after the last frame.
+//! A distribution channel has several streams in each direction, its lanes (see [`barrel_p2p_dist::lanes`]): the one that it is opened
+//! with is the light lane, the others are opened when they are needed.
+//!
+//! Keeps: what waits to be sent and what waits to be taken is bounded (see `outbox`, `inbox`); the owner hears `closed` exactly once, and finds
+//! everything that came before it in the inbox.
 
 mod framer;
+mod inbox;
 mod kind;
 mod outbox;
+mod reading;
+mod record;
+mod signals;
 mod task;
 mod writer;
+mod writing;
 
-use framer::FRAME_HEADER_BYTES;
-pub use framer::{Batch, FrameTooLarge, Framer};
+pub use framer::Batch;
 pub use kind::Kind;
+pub(crate) use kind::HEAVY_PRIORITY;
 pub use outbox::Accepted;
-pub(crate) use task::run;
+pub use signals::{Signals, TooLong};
+pub(crate) use task::{run, Stream};
+pub(crate) use writing::HeavyLanes;
 
 use crate::peer::Peer;
 use crate::reason::Reason;
+use barrel_p2p_dist::lanes::Mark;
 use bytes::Bytes;
+use inbox::{Inbox, Taken};
 use outbox::Outbox;
+use quinn::RecvStream;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use tokio::sync::{watch, Notify};
 use writer::Writer;
-
-/// Bytes delivered to the owner and not given back, above which reading stops and the peer is slowed down by flow control. Two of the
-/// largest batches that one read makes, so that the owner never waits for us.
-pub const CREDIT_BYTES: usize = 2 << 20;
 
 /// Up to so many bytes, offered to an idle channel, are sent by the thread that offers them. A ping of 16 bytes then takes 45 to 60 us
 /// instead of 65 to 80 (two nodes on two cores). Bulk is not: there the sender gains nothing from doing the work itself, and the two
@@ -44,11 +53,11 @@ pub trait Owner: Send + Sync {
     fn connected(&self, peer: &Peer);
     /// The channel could not be opened.
     fn failed(&self, reason: Reason);
-    /// Whole frames arrived; their bytes are owed back through [`Channel::give_back`].
-    fn frames(&self, batch: Batch);
-    /// The outbox has room again after [`Accepted::Busy`].
+    /// Frames arrived: to be taken with [`Channel::take`] until it finds nothing. Then they are told of again.
+    fn arrived(&self);
+    /// The outbox has room again after [`Accepted::Busy`] or [`Accepted::Hold`].
     fn writable(&self);
-    /// The end. Nothing follows.
+    /// The end. Nothing arrives any more; what has arrived can still be taken.
     fn closed(&self, reason: Reason);
 }
 
@@ -84,6 +93,10 @@ pub struct Channel {
     owned: Notify,
     peer: OnceLock<Peer>,
     outbox: Mutex<Outbox>,
+    inbox: Mutex<Inbox>,
+    /// Streams of lanes that the peer has opened, and nobody reads yet.
+    joined: Mutex<Vec<(usize, RecvStream)>>,
+    lane_joined: Notify,
     /// There while the channel's task runs.
     writer: Mutex<Option<Writer>>,
     work: Notify,
@@ -93,8 +106,9 @@ pub struct Channel {
     sent: AtomicU64,
     received_ticks: AtomicU64,
     sent_ticks: AtomicU64,
-    owed: AtomicUsize,
-    credit: Notify,
+    /// Something was taken that somebody may wait for.
+    taken: Notify,
+    report_soon: Notify,
 }
 
 impl fmt::Debug for Channel {
@@ -117,7 +131,10 @@ impl Channel {
             owner: OnceLock::new(),
             owned: Notify::new(),
             peer: OnceLock::new(),
-            outbox: Mutex::new(Outbox::default()),
+            outbox: Mutex::new(Outbox::new(1)),
+            inbox: Mutex::default(),
+            joined: Mutex::default(),
+            lane_joined: Notify::new(),
             writer: Mutex::new(None),
             work: Notify::new(),
             tick: AtomicBool::new(false),
@@ -126,8 +143,8 @@ impl Channel {
             sent: AtomicU64::new(0),
             received_ticks: AtomicU64::new(0),
             sent_ticks: AtomicU64::new(0),
-            owed: AtomicUsize::new(0),
-            credit: Notify::new(),
+            taken: Notify::new(),
+            report_soon: Notify::new(),
         }
     }
 
@@ -148,16 +165,35 @@ impl Channel {
         self.peer.get()
     }
 
-    /// Queues whole frames, headers included.
+    /// Gives it lanes, before anything is sent.
+    pub(crate) fn set_lanes(&self, lanes: usize) {
+        if self.kind == Kind::Dist {
+            self.outbox().set_lanes(lanes);
+        }
+    }
+
+    /// Queues whole frames, headers included, which all keep their order.
     pub fn send(&self, frames: u64, chunks: impl IntoIterator<Item = Bytes>) -> Accepted {
-        let (accepted, small) = {
-            let mut outbox = self.outbox();
-            let idle = outbox.waiting_bytes() == 0;
-            (outbox.push(chunks), idle && outbox.waiting_bytes() <= WRITE_HERE_BYTES)
-        };
+        self.queue(frames, |outbox| outbox.push(chunks))
+    }
+
+    /// Queues signals of Erlang's distribution, which keep their order where Erlang promises one.
+    pub fn send_signals(&self, signals: Signals) -> Accepted {
+        self.queue(signals.count(), |outbox| outbox.sort(signals))
+    }
+
+    fn queue(&self, frames: u64, push: impl FnOnce(&mut Outbox) -> Accepted) -> Accepted {
+        let mut outbox = self.outbox();
+        let (light, all) = (outbox.light_bytes(), outbox.waiting_bytes());
+        let accepted = push(&mut outbox);
+        let more_light = outbox.light_bytes() - light;
+        let more_heavy = outbox.waiting_bytes() - all > more_light;
+        let small = light == 0 && more_light <= WRITE_HERE_BYTES;
+        drop(outbox);
         if accepted != Accepted::Closed {
             self.sent.fetch_add(frames, Ordering::Relaxed);
-            if !(small && self.write_here()) {
+            let written = more_light == 0 || (small && self.write_here());
+            if more_heavy || !written {
                 self.work.notify_one();
             }
         }
@@ -171,7 +207,7 @@ impl Channel {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return false,
         };
-        writer.as_mut().is_some_and(|writer| writer.write_here(self))
+        writer.as_mut().is_some_and(|writer| writer.write_here(self)) && !self.outbox().is_blocked()
     }
 
     /// Asks for a tick. Queued data serves as one, so a tick never waits behind data.
@@ -182,14 +218,68 @@ impl Channel {
         self.work.notify_one();
     }
 
-    /// The owner has consumed this many bytes.
-    pub fn give_back(&self, bytes: usize) {
-        let before =
-            self.owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |owed| Some(owed.saturating_sub(bytes)));
-        let before = before.unwrap_or(0);
-        if before >= CREDIT_BYTES && before.saturating_sub(bytes) < CREDIT_BYTES {
-            self.credit.notify_one();
+    /// Takes frames that arrived, at most about so many bytes, and small messages before large ones.
+    pub fn take(&self, most: usize) -> Option<Batch> {
+        let taken = self.inbox().take(most);
+        self.after(taken)
+    }
+
+    /// As [`Self::take`], of what belongs to the handshake that comes before signals.
+    pub fn take_first(&self) -> Option<Batch> {
+        let taken = self.inbox().take_light(1);
+        self.after(taken)
+    }
+
+    fn after(&self, taken: Taken) -> Option<Batch> {
+        self.tell(taken.reports);
+        if taken.report_soon {
+            self.report_soon.notify_one();
         }
+        if taken.is_awaited {
+            self.taken.notify_waiters();
+        }
+        taken.batch
+    }
+
+    /// Tells the peer what was given out.
+    fn tell(&self, reports: Vec<Mark>) {
+        if reports.is_empty() {
+            return;
+        }
+        let mut outbox = self.outbox();
+        reports.into_iter().for_each(|mark| outbox.report(mark));
+        drop(outbox);
+        self.work.notify_one();
+    }
+
+    /// Tells the owner that there are frames, unless it knows.
+    fn tell_owner(&self, owner: &dyn Owner) {
+        if self.inbox().tells() {
+            owner.arrived();
+        }
+    }
+
+    /// Waits for something that changes when frames are taken.
+    async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        loop {
+            let taken = self.taken.notified();
+            tokio::pin!(taken);
+            taken.as_mut().enable();
+            if holds(self) {
+                return;
+            }
+            taken.await;
+        }
+    }
+
+    /// The peer has opened a lane.
+    pub(crate) fn join(&self, lane: usize, stream: RecvStream) {
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner).push((lane, stream));
+        self.lane_joined.notify_one();
+    }
+
+    fn take_joined(&self) -> Vec<(usize, RecvStream)> {
+        std::mem::take(&mut *self.joined.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The counters.
@@ -240,6 +330,10 @@ impl Channel {
     fn outbox(&self) -> MutexGuard<'_, Outbox> {
         // The queue is consistent between any two statements, so a poisoned lock is still good.
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn writer(&self) -> MutexGuard<'_, Option<Writer>> {

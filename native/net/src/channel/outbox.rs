@@ -1,120 +1,314 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The bounded queue between the threads of the BEAM and the task that writes a channel's stream.
+//! What waits to be written to the streams of a channel: one queue for each lane, all of them bounded.
+//!
+//! The light lane has a bound of its own. What heavy senders have on their lanes counts until the peer has given it out, wherever it waits: here,
+//! in the transport, on the way, or in the peer's inbox.
 
+use super::record::{self, Record};
+use super::signals::{Frozen, One, Run, Signals};
+use barrel_p2p_dist::lanes::{Lie, Mark, Sorter, LIGHT};
+use barrel_p2p_dist::scan::{Process, Sender};
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-/// Bytes waiting above which [`Outbox::push`] answers [`Accepted::Busy`]. Enough to keep the writer fed over one scheduler time slice at
-/// 1 GB/s; more would only lengthen the queue that a small message waits in (the emulator's own queue, `+zdbbl`, follows behind).
+/// Bytes waiting in the light lane above which [`Accepted::Busy`] is answered. Enough to keep the writer fed over one scheduler time
+/// slice at 1 GB/s; more would only lengthen the queue that a small message waits in (the emulator's own queue, `+zdbbl`, follows behind).
 pub(crate) const BUSY_ABOVE_BYTES: usize = 1 << 20;
 
-/// Bytes waiting below which a busy producer is woken again. Half of the budget, so that the writer never runs dry.
+/// Bytes waiting in the light lane below which a busy producer is woken again. Half of the budget, so that the writer never runs dry.
 pub(crate) const WRITABLE_BELOW_BYTES: usize = BUSY_ABOVE_BYTES / 2;
+
+/// Bytes of heavy senders, not yet given out by the peer, above which each of them that sends more is to be held. The product of bandwidth and
+/// delay of 1 Gbit/s at 64 ms.
+pub(crate) const HOLD_ABOVE_BYTES: u64 = 8 << 20;
+
+/// Where holding was not enough, since a process that is to be held may go on for a while, the emulator is left alone with what it has.
+const HEAVY_BUSY_ABOVE_BYTES: u64 = 2 * HOLD_ABOVE_BYTES;
+
+/// Bytes of heavy senders below which those that were held go on.
+const RELEASE_BELOW_BYTES: u64 = HOLD_ABOVE_BYTES / 2;
 
 /// Bytes taken out in one step: small enough that the producer is woken while the writer still has work.
 const STEP_BYTES: usize = 256 * 1024;
 
 /// What became of frames that were offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
     /// Queued; the budget is used up: offer no more before `writable`.
     Busy,
     /// Not queued: the channel is closed.
     Closed,
+    /// Queued; these processes are to be held until `writable`.
+    Hold(Vec<Process>),
     /// Queued.
     Ready,
 }
 
-/// One step of work for the writer.
+/// One step of work for the writer of a lane.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Step {
-    pub(crate) chunks: Vec<Bytes>,
-    pub(crate) bytes: usize,
+pub(super) struct Step {
+    pub(super) chunks: Vec<Bytes>,
+    /// Of these, bytes that the lane's position counts.
+    pub(super) bytes: usize,
 }
 
-/// The queue. Bytes count as waiting until the writer has handed them to the transport.
+/// What is next for a lane.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The frames behind a mark: other lanes are to be written first, since the peer would wait for them.
+    Blocked,
+    Nothing,
+    Step(Step),
+}
+
+/// A look at all lanes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Round(u64);
+
+#[derive(Debug)]
+enum Entry {
+    Frames(Bytes),
+    Wait(Vec<Mark>),
+}
+
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
-    chunks: VecDeque<Bytes>,
+struct Lane {
+    entries: VecDeque<Entry>,
     /// Queued or being written.
     waiting_bytes: usize,
+    /// Handed to the transport since the beginning.
+    written: u64,
+}
+
+/// The queues.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    sorter: Sorter,
+    lanes: Vec<Lane>,
+    /// What the peer is to be told of its lanes.
+    reports: Vec<Mark>,
+    held: BTreeSet<Sender>,
     producer_waits: bool,
+    /// A lane waits for another one to be written.
+    blocked: bool,
+    /// Steps that were written, of all lanes.
+    steps: u64,
     closed: bool,
 }
 
 impl Outbox {
-    pub(crate) fn push(&mut self, chunks: impl IntoIterator<Item = Bytes>) -> Accepted {
+    pub(super) fn new(lanes: usize) -> Self {
+        let sorter = Sorter::new(lanes);
+        let lanes = (0..sorter.lanes()).map(|_| Lane::default()).collect();
+        Self {
+            sorter,
+            lanes,
+            reports: Vec::new(),
+            held: BTreeSet::new(),
+            producer_waits: false,
+            blocked: false,
+            steps: 0,
+            closed: false,
+        }
+    }
+
+    /// Begins anew with so many lanes; before anything was queued.
+    pub(super) fn set_lanes(&mut self, lanes: usize) {
+        if !self.closed {
+            *self = Self::new(lanes);
+        }
+    }
+
+    /// Queues frames in the light lane, all in order.
+    pub(super) fn push(&mut self, chunks: impl IntoIterator<Item = Bytes>) -> Accepted {
         if self.closed {
             return Accepted::Closed;
         }
         for chunk in chunks {
-            self.waiting_bytes += chunk.len();
-            self.chunks.push_back(chunk);
+            self.sorter.light(chunk.len() as u64);
+            self.queue(LIGHT, Entry::Frames(chunk));
         }
-        self.producer_waits = self.waiting_bytes > BUSY_ABOVE_BYTES;
-        if self.producer_waits {
+        self.answer(Vec::new())
+    }
+
+    /// Queues signals, each in the lane that its order allows.
+    pub(super) fn sort(&mut self, signals: Signals) -> Accepted {
+        if self.closed {
+            return Accepted::Closed;
+        }
+        if self.lanes[LIGHT].waiting_bytes == 0 {
+            self.sorter.light_is_idle();
+        }
+        let signals = signals.freeze();
+        let (mut run, mut lane) = (Run::default(), LIGHT);
+        let mut to_hold = Vec::new();
+        for signal in signals.iter() {
+            let placement = self.sorter.place(signal.scan(), signal.bytes as u64);
+            if placement.lane != lane || !placement.behind.is_empty() {
+                self.end_run(&mut run, &signals, lane);
+                lane = placement.lane;
+                if !placement.behind.is_empty() {
+                    self.queue(lane, Entry::Wait(placement.behind));
+                }
+            }
+            signal.add_to(&mut run);
+            if let Some(sender) = placement.heavy {
+                to_hold.extend(self.hold(sender, &signal));
+            }
+        }
+        self.end_run(&mut run, &signals, lane);
+        self.answer(to_hold)
+    }
+
+    /// A heavy sender has sent: is it to be held from now on?
+    fn hold(&mut self, sender: Sender, signal: &One<'_>) -> Option<Process> {
+        if self.sorter.outstanding() <= HOLD_ABOVE_BYTES || self.held.contains(&sender) {
+            return None;
+        }
+        let process = signal.process()?;
+        self.held.insert(sender);
+        Some(process)
+    }
+
+    fn end_run(&mut self, run: &mut Run, signals: &Frozen, lane: usize) {
+        run.cut(signals);
+        for chunk in run.chunks.drain(..) {
+            self.queue(lane, Entry::Frames(chunk));
+        }
+    }
+
+    fn queue(&mut self, lane: usize, entry: Entry) {
+        let lane = &mut self.lanes[lane];
+        if let Entry::Frames(chunk) = &entry {
+            lane.waiting_bytes += chunk.len();
+        }
+        lane.entries.push_back(entry);
+    }
+
+    fn answer(&mut self, to_hold: Vec<Process>) -> Accepted {
+        let busy =
+            self.lanes[LIGHT].waiting_bytes > BUSY_ABOVE_BYTES || self.sorter.outstanding() > HEAVY_BUSY_ABOVE_BYTES;
+        self.producer_waits = busy || !self.held.is_empty();
+        if busy {
+            // Whoever was to be held is stopped with all others.
             Accepted::Busy
-        } else {
+        } else if to_hold.is_empty() {
             Accepted::Ready
+        } else {
+            Accepted::Hold(to_hold)
         }
     }
 
-    /// What to write next, `None` when nothing is queued.
-    pub(crate) fn next_step(&mut self) -> Option<Step> {
-        let mut step = Step { chunks: Vec::with_capacity(self.chunks.len().min(64)), bytes: 0 };
-        while step.bytes < STEP_BYTES {
-            let Some(chunk) = self.chunks.pop_front() else { break };
-            step.bytes += chunk.len();
-            step.chunks.push(chunk);
+    /// What to write next in a lane.
+    pub(super) fn next(&mut self, lane: usize) -> Next {
+        let mut step = Step::default();
+        if lane == LIGHT && !self.reports.is_empty() {
+            step.chunks.push(record::encode(Record::Delivered, self.reports.drain(..)));
         }
-        (step.bytes > 0).then_some(step)
+        let mut blocked = false;
+        while step.bytes < STEP_BYTES && !blocked {
+            match self.lanes[lane].entries.pop_front() {
+                Some(Entry::Frames(chunk)) => {
+                    step.bytes += chunk.len();
+                    step.chunks.push(chunk);
+                }
+                Some(Entry::Wait(marks)) if marks.iter().all(|mark| self.lanes[mark.lane].written >= mark.position) => {
+                    step.chunks.push(record::encode(Record::Wait, marks));
+                }
+                Some(wait) => {
+                    self.lanes[lane].entries.push_front(wait);
+                    blocked = true;
+                }
+                None => break,
+            }
+        }
+        self.blocked |= blocked;
+        if !step.chunks.is_empty() {
+            Next::Step(step)
+        } else if blocked {
+            Next::Blocked
+        } else {
+            Next::Nothing
+        }
     }
 
-    /// The transport took this many bytes. True when a waiting producer is to be woken.
-    pub(crate) fn written(&mut self, bytes: usize) -> bool {
-        self.waiting_bytes -= bytes.min(self.waiting_bytes);
-        let wake = self.producer_waits && self.waiting_bytes <= WRITABLE_BELOW_BYTES;
-        self.producer_waits &= !wake;
+    /// Did a lane wait for another one when it was last looked at?
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// Begins a look at all lanes.
+    pub(super) fn round(&mut self) -> Round {
+        self.blocked = false;
+        Round(self.steps)
+    }
+
+    /// Was a lane found blocked in this round, and another one written?
+    pub(super) fn is_unblocked_since(&self, round: Round) -> bool {
+        self.blocked && self.steps != round.0
+    }
+
+    /// The transport took this many bytes of a lane. True when a waiting producer is to be woken.
+    pub(super) fn written(&mut self, lane: usize, bytes: usize) -> bool {
+        let lane = &mut self.lanes[lane];
+        lane.waiting_bytes -= bytes.min(lane.waiting_bytes);
+        lane.written += bytes as u64;
+        self.steps += u64::from(bytes > 0);
+        self.wakes()
+    }
+
+    /// The peer has given out so much. True when a waiting producer is to be woken.
+    pub(super) fn delivered(&mut self, marks: &[Mark]) -> Result<bool, Lie> {
+        marks.iter().try_for_each(|mark| self.sorter.delivered(*mark))?;
+        Ok(self.wakes())
+    }
+
+    fn wakes(&mut self) -> bool {
+        let wake = self.producer_waits
+            && self.lanes[LIGHT].waiting_bytes <= WRITABLE_BELOW_BYTES
+            && self.sorter.outstanding() <= RELEASE_BELOW_BYTES;
+        if wake {
+            self.producer_waits = false;
+            self.held.clear();
+        }
         wake
     }
 
-    pub(crate) fn waiting_bytes(&self) -> usize {
-        self.waiting_bytes
+    /// Tells the peer what was given out of one of its lanes. The last word counts.
+    pub(super) fn report(&mut self, mark: Mark) {
+        self.reports.retain(|other| other.lane != mark.lane);
+        self.reports.push(mark);
     }
 
-    /// Refuses further frames; what is queued stays for a graceful end.
-    pub(crate) fn close(&mut self) {
+    /// Bytes that wait in the light lane.
+    pub(super) fn light_bytes(&self) -> usize {
+        self.lanes[LIGHT].waiting_bytes
+    }
+
+    /// Does anything wait in a lane?
+    pub(super) fn has_entries(&self, lane: usize) -> bool {
+        !self.lanes[lane].entries.is_empty()
+    }
+
+    /// The last lane in which anything waits; the light lane if none does.
+    pub(super) fn last_wanted_lane(&self) -> usize {
+        self.lanes.iter().rposition(|lane| !lane.entries.is_empty()).unwrap_or(LIGHT)
+    }
+
+    /// Bytes that wait in all lanes.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.waiting_bytes).sum()
+    }
+
+    /// Refuses further frames; what is queued stays for a graceful end, and whoever has read the light lane to its end has got all.
+    pub(super) fn close(&mut self) {
+        if self.closed {
+            return;
+        }
         self.closed = true;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_producer_is_told_busy_once_and_woken_once() {
-        let mut outbox = Outbox::default();
-        let chunk = Bytes::from(vec![0; 400 * 1024]);
-        assert_eq!(outbox.push([chunk.clone(), chunk.clone()]), Accepted::Ready);
-        assert_eq!(outbox.push([chunk.clone()]), Accepted::Busy);
-        let first = outbox.next_step().unwrap();
-        assert_eq!((first.chunks.len(), first.bytes), (1, 400 * 1024));
-        assert!(!outbox.written(first.bytes));
-        let second = outbox.next_step().unwrap();
-        assert!(outbox.written(second.bytes));
-        let third = outbox.next_step().unwrap();
-        assert!(!outbox.written(third.bytes));
-        assert_eq!(outbox.next_step(), None);
-        assert_eq!(outbox.waiting_bytes(), 0);
-    }
-
-    #[test]
-    fn a_closed_outbox_keeps_what_it_has() {
-        let mut outbox = Outbox::default();
-        outbox.push([Bytes::from_static(b"nok")]);
-        outbox.close();
-        assert_eq!(outbox.push([Bytes::from_static(b"late")]), Accepted::Closed);
-        assert_eq!(outbox.next_step().unwrap().chunks, [Bytes::from_static(b"nok")]);
+        let marks = self.sorter.end();
+        if !marks.is_empty() {
+            self.queue(LIGHT, Entry::Wait(marks));
+        }
     }
 }

@@ -1,38 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The task of one channel: writes the outbox to the stream, cuts what arrives into frames and hands them to the owner.
+//! The task of one channel: its lanes in both directions, from the moment that it has an owner to its end.
 
-use super::writer::{Left, Writer};
-use super::{Channel, Closing, Framer, Owner, CREDIT_BYTES};
+use super::reading::{read_heavy, read_light};
+use super::writing::{write_all, HeavyLanes, Lent, WriteEnd};
+use super::{Channel, Closing, Owner};
 use crate::reason::Reason;
 use barrel_p2p_base::CloseCode;
-use bytes::Bytes;
 use quinn::{RecvStream, SendStream, VarInt};
-use std::future::{poll_fn, Future};
-use std::pin::pin;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::task::{ready, Poll, Waker};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// How long a graceful end waits for the peer to take what is queued, and then to acknowledge the last bytes.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Pieces (packets) taken from the stream in one read: about 90 KiB at the smallest MTU, so a batch is worth a message to the BEAM.
-const READ_PIECES: usize = 64;
+/// How long the peer is not told of what was given out of its lanes, when it is little. A sender that was heavy stays on its lane for as
+/// much longer; a report costs a packet and wakes two threads.
+const REPORT_AFTER: Duration = Duration::from_millis(5);
 
-/// Fewer pieces are taken when they are large, to make this many bytes, and one piece more at the most: the emulator keeps binaries up to
-/// 512 KiB in memory that it has, and maps each larger one anew.
-const READ_BYTES: usize = 448 * 1024;
+/// The two directions of the stream that a channel is opened with, which is its light lane.
+pub(crate) struct Stream {
+    pub(crate) send: SendStream,
+    pub(crate) recv: RecvStream,
+}
 
 /// Runs the channel to its end. Returns after the owner has heard `closed`. `explain` knows why the link was closed when it was we who
 /// closed it.
 pub(crate) async fn run(
     channel: Arc<Channel>,
-    mut send: SendStream,
-    mut recv: RecvStream,
+    stream: Stream,
+    mut heavy: HeavyLanes,
     explain: impl Fn(Reason) -> Reason,
 ) {
+    let Stream { mut send, mut recv } = stream;
     let Some(owner) = wait_for_owner(&channel).await else {
         let code = VarInt::from_u32(CloseCode::Idle.to_wire());
         let _ = send.reset(code);
@@ -42,11 +43,13 @@ pub(crate) async fn run(
     let lent = Lent::new(&channel, send);
     let mut closing = channel.closing.subscribe();
     let (reason, ended_by_us) = {
-        let write = write_all(&channel, owner.as_ref());
-        let read = read_all(&channel, &mut recv, owner.as_ref());
-        tokio::pin!(write, read);
+        let write = write_all(&channel, owner.as_ref(), &mut heavy);
+        let read = read_light(&channel, &mut recv, owner.as_ref());
+        let read_heavy = read_all_heavy(&channel, &owner);
+        tokio::pin!(write, read, read_heavy);
         tokio::select! {
             reason = &mut read => (reason, false),
+            reason = &mut read_heavy => (reason, false),
             end = &mut write => match end {
                 WriteEnd::Finished => (Reason::Closed, true),
                 // The reader knows why the stream broke, and may still hold frames that came before.
@@ -56,6 +59,7 @@ pub(crate) async fn run(
                 },
             },
             () = out_of_patience(&mut closing) => (Reason::Closed, true),
+            () = report(&channel) => (Reason::Closed, true),
         }
     };
     let reason = explain(reason);
@@ -66,6 +70,7 @@ pub(crate) async fn run(
     }
     let code = VarInt::from_u32(reason.close_code().to_wire());
     let _ = send.reset(code);
+    heavy.reset(code);
     let _ = recv.stop(code);
     owner.closed(reason);
 }
@@ -79,6 +84,33 @@ async fn wait_for_owner(channel: &Channel) -> Option<Arc<dyn Owner>> {
             return None;
         }
         channel.owned.notified().await;
+    }
+}
+
+/// Reads the lanes that the peer opens. Resolves when one of them is out of order.
+async fn read_all_heavy(channel: &Arc<Channel>, owner: &Arc<dyn Owner>) -> Reason {
+    let mut readers = JoinSet::new();
+    loop {
+        for (lane, recv) in channel.take_joined() {
+            let (channel, owner) = (channel.clone(), owner.clone());
+            readers.spawn(async move { read_heavy(&channel, lane, recv, owner.as_ref()).await });
+        }
+        tokio::select! {
+            () = channel.lane_joined.notified() => {}
+            Some(ended) = readers.join_next() => if let Ok(Some(reason)) = ended {
+                return reason;
+            }
+        }
+    }
+}
+
+/// Tells the peer now and then what was given out of its lanes.
+async fn report(channel: &Channel) {
+    loop {
+        channel.report_soon.notified().await;
+        tokio::time::sleep(REPORT_AFTER).await;
+        let reports = channel.inbox().reports();
+        channel.tell(reports);
     }
 }
 
@@ -100,91 +132,5 @@ async fn out_of_patience(closing: &mut watch::Receiver<Closing>) {
 async fn wait_for(closing: &mut watch::Receiver<Closing>, wanted: Closing) {
     if closing.wait_for(|how| *how >= wanted).await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-enum WriteEnd {
-    Broken,
-    Finished,
-}
-
-/// The channel has the stream while this lives.
-struct Lent<'a>(&'a Channel);
-
-impl<'a> Lent<'a> {
-    fn new(channel: &'a Channel, stream: SendStream) -> Self {
-        *channel.writer() = Some(Writer::new(stream, Waker::noop().clone()));
-        Self(channel)
-    }
-
-    /// Always there, since nobody else takes it.
-    fn take_back(self) -> Option<SendStream> {
-        self.0.writer().take().map(|writer| writer.stream)
-    }
-}
-
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        *self.0.writer() = None;
-    }
-}
-
-async fn write_all(channel: &Channel, owner: &dyn Owner) -> WriteEnd {
-    let mut work = pin!(channel.work.notified());
-    poll_fn(|context| loop {
-        // Asked before the outbox is looked at: nothing gets into it later.
-        let closing = channel.is_closing();
-        let mut lent = channel.writer();
-        let Some(writer) = lent.as_mut() else { return Poll::Ready(WriteEnd::Broken) };
-        writer.task.clone_from(context.waker());
-        let left = writer.write(channel);
-        let writable = std::mem::take(&mut writer.writable);
-        let end = match left {
-            Err(_) => Some(WriteEnd::Broken),
-            Ok(Left::Nothing) if closing => {
-                Some(writer.stream.finish().map_or(WriteEnd::Broken, |()| WriteEnd::Finished))
-            }
-            Ok(_) => None,
-        };
-        drop(lent);
-        if writable {
-            owner.writable();
-        }
-        if let Some(end) = end {
-            return Poll::Ready(end);
-        }
-        ready!(work.as_mut().poll(context));
-        work.set(channel.work.notified());
-    })
-    .await
-}
-
-async fn read_all(channel: &Channel, recv: &mut RecvStream, owner: &dyn Owner) -> Reason {
-    let mut framer = Framer::new(channel.kind.max_frame_bytes());
-    let mut pieces = vec![Bytes::new(); READ_PIECES];
-    let mut largest = 1;
-    loop {
-        while channel.owed.load(Ordering::Acquire) >= CREDIT_BYTES {
-            channel.credit.notified().await;
-        }
-        let most = (READ_BYTES / largest + 1).min(READ_PIECES);
-        let count = match recv.read_chunks(&mut pieces[..most]).await {
-            Ok(Some(count)) => count,
-            Ok(None) => return Reason::Closed,
-            Err(error) => return Reason::of_read(&error),
-        };
-        for piece in &mut pieces[..count] {
-            largest = largest.max(piece.len());
-            if framer.push(std::mem::take(piece)).is_err() {
-                return Reason::Code(CloseCode::ProtocolError);
-            }
-        }
-        let batch = framer.take();
-        channel.received.fetch_add(batch.frames, Ordering::Relaxed);
-        channel.received_ticks.fetch_add(batch.ticks, Ordering::Relaxed);
-        if batch.frames > batch.ticks {
-            channel.owed.fetch_add(batch.bytes, Ordering::AcqRel);
-            owner.frames(batch);
-        }
     }
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Moves a channel's outbox to its stream: on the I/O thread, or on the thread that has just put something small into it.
+//! Moves a lane's part of the outbox to its stream: on the I/O thread, or on the thread that has just put something small into it.
 
-use super::outbox::{Outbox, Step};
-use super::{Channel, FRAME_HEADER_BYTES};
+use super::outbox::{Next, Outbox, Step};
+use super::record::HEADER_BYTES;
+use super::Channel;
 use crate::runtime::{self, Driver};
+use barrel_p2p_dist::lanes::LIGHT;
 use bytes::Bytes;
 use quinn::{SendStream, WriteError};
 use std::future::Future;
@@ -12,10 +14,11 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 /// A tick on the wire: a frame of length 0.
-const TICK: Bytes = Bytes::from_static(&[0; FRAME_HEADER_BYTES]);
+const TICK: Bytes = Bytes::from_static(&[0; HEADER_BYTES]);
 
 pub(super) struct Writer {
     pub(super) stream: SendStream,
+    lane: usize,
     /// Taken from the outbox and not yet all written.
     step: Step,
     /// Chunks of the step that are written.
@@ -31,17 +34,19 @@ pub(super) struct Writer {
 /// How far a write came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
+    /// What is left waits for other lanes to be written.
+    Blocked,
     Nothing,
     /// The stream is full, and wakes the task when it has room.
     Something,
 }
 
 impl Writer {
-    pub(super) fn new(stream: SendStream, task: Waker) -> Self {
-        Self { stream, step: Step::default(), done: 0, writable: false, task, driver: None }
+    pub(super) fn new(stream: SendStream, lane: usize, task: Waker) -> Self {
+        Self { stream, lane, step: Step::default(), done: 0, writable: false, task, driver: None }
     }
 
-    /// Writes until nothing is left or the stream is full.
+    /// Writes until nothing is left that can be written.
     pub(super) fn write(&mut self, channel: &Channel) -> Result<Left, WriteError> {
         loop {
             while self.done < self.step.chunks.len() {
@@ -51,14 +56,13 @@ impl Writer {
                 }
             }
             let mut outbox = channel.outbox();
-            self.writable |= outbox.written(self.step.bytes);
+            self.writable |= outbox.written(self.lane, self.step.bytes);
             self.done = 0;
-            match next(channel, &mut outbox) {
-                Some(step) => self.step = step,
-                None => {
-                    self.step = Step::default();
-                    return Ok(Left::Nothing);
-                }
+            self.step = Step::default();
+            match next(channel, &mut outbox, self.lane) {
+                Next::Blocked => return Ok(Left::Blocked),
+                Next::Nothing => return Ok(Left::Nothing),
+                Next::Step(step) => self.step = step,
             }
         }
     }
@@ -87,7 +91,11 @@ impl Writer {
 }
 
 /// Queued data, which serves as a tick too, or a tick.
-fn next(channel: &Channel, outbox: &mut Outbox) -> Option<Step> {
-    let tick = channel.tick.swap(false, Ordering::AcqRel);
-    outbox.next_step().or_else(|| tick.then(|| Step { chunks: vec![TICK], bytes: 0 }))
+fn next(channel: &Channel, outbox: &mut Outbox, lane: usize) -> Next {
+    let tick = lane == LIGHT && channel.tick.swap(false, Ordering::AcqRel);
+    let next = outbox.next(lane);
+    if tick && !matches!(next, Next::Step(_)) {
+        return Next::Step(Step { chunks: vec![TICK], bytes: 0 });
+    }
+    next
 }

@@ -4,7 +4,7 @@
 use crate::owner::ProcessPair;
 use crate::resource::{ChannelRes, EndpointRes};
 use crate::{atoms, encode, payload};
-use barrel_p2p_node::{Accepted, Channel, NodeName, Request};
+use barrel_p2p_node::{Accepted, Batch, Channel, NodeName, Request};
 use rustler::{Atom, Binary, Encoder, Env, Error, ListIterator, LocalPid, NifMap, NifResult, ResourceArc, Term};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,20 +57,53 @@ fn channel_accept(env: Env<'_>, channel: ResourceArc<ChannelRes>, input: LocalPi
     }
 }
 
+/// Bytes that one call hands out, or one batch of 192 KiB more: the emulator keeps binaries up to 512 KiB in memory that it has, and maps each
+/// larger one anew. The copy takes some 50 us.
+const TAKE_BYTES: usize = 256 * 1024;
+
+/// One packet of the handshake, before signals are sent.
 #[rustler::nif]
-fn channel_send(channel: ResourceArc<ChannelRes>, frames: ListIterator<'_>) -> NifResult<Atom> {
-    let frames = payload::from_terms(frames)?;
-    Ok(match channel.0.send(frames.count, frames.chunks) {
-        Accepted::Busy => atoms::busy(),
-        Accepted::Closed => atoms::closed(),
-        Accepted::Ready => atoms::ok(),
-    })
+fn channel_send<'a>(env: Env<'a>, channel: ResourceArc<ChannelRes>, packet: Binary<'a>) -> NifResult<Term<'a>> {
+    let packet = payload::packet(&packet)?;
+    Ok(accepted(env, channel.0.send(1, [packet])))
 }
 
 #[rustler::nif]
-fn channel_ack(channel: ResourceArc<ChannelRes>, bytes: usize) -> Atom {
-    channel.0.give_back(bytes);
-    atoms::ok()
+fn channel_send_signals<'a>(
+    env: Env<'a>,
+    channel: ResourceArc<ChannelRes>,
+    signals: ListIterator<'a>,
+) -> NifResult<Term<'a>> {
+    let signals = payload::from_terms(signals)?;
+    Ok(accepted(env, channel.0.send_signals(signals)))
+}
+
+fn accepted(env: Env<'_>, accepted: Accepted) -> Term<'_> {
+    match accepted {
+        Accepted::Busy => atoms::busy().encode(env),
+        Accepted::Closed => atoms::closed().encode(env),
+        Accepted::Hold(senders) => {
+            let senders: Vec<_> = senders.iter().map(|sender| (sender.number, sender.serial)).collect();
+            (atoms::hold(), senders).encode(env)
+        }
+        Accepted::Ready => atoms::ok().encode(env),
+    }
+}
+
+/// What arrived, in the order in which it is to be given to the emulator.
+#[rustler::nif]
+fn channel_take(env: Env<'_>, channel: ResourceArc<ChannelRes>) -> Term<'_> {
+    taken(env, channel.0.take(TAKE_BYTES))
+}
+
+/// The next packets of the handshake.
+#[rustler::nif]
+fn channel_take_first(env: Env<'_>, channel: ResourceArc<ChannelRes>) -> Term<'_> {
+    taken(env, channel.0.take_first())
+}
+
+fn taken(env: Env<'_>, batch: Option<Batch>) -> Term<'_> {
+    batch.map_or_else(|| atoms::none().encode(env), |batch| payload::to_binary(env, &batch))
 }
 
 #[rustler::nif]

@@ -19,6 +19,7 @@ struct Options {
     dial_timeout_ms: u64,
     keepalive_ms: u64,
     idle_timeout_ms: u64,
+    dist_lanes: usize,
 }
 
 #[rustler::nif(schedule = "DirtyIo")]
@@ -36,6 +37,7 @@ fn endpoint_start<'a>(
         dial_timeout: Duration::from_millis(options.dial_timeout_ms),
         keepalive: Duration::from_millis(options.keepalive_ms),
         idle_timeout: Duration::from_millis(options.idle_timeout_ms),
+        dist_lanes: options.dist_lanes,
         // No setting of this stage has to agree in the whole cluster.
         config_digest: [0; 32],
     };

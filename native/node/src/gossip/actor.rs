@@ -29,6 +29,9 @@ use tokio::sync::mpsc::UnboundedSender;
 /// Occurrences (count) handled in one turn, before timers and commands have theirs.
 const TURN: usize = 16;
 
+/// Bytes of a channel that are taken at once, or one message more.
+const TAKE_BYTES: usize = 64 * 1024;
+
 /// How often idle lines and gauges are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 
@@ -308,7 +311,7 @@ impl Actor {
             Occurrence::Line(id, Heard::Closed(reason)) => self.closed(id, reason),
             Occurrence::Line(id, Heard::Connected(peer)) => self.connected(id, &peer),
             Occurrence::Line(id, Heard::Failed(reason)) => self.failed(id, reason),
-            Occurrence::Line(id, Heard::Frames(batch)) => self.frames(id, batch),
+            Occurrence::Line(id, Heard::Arrived) => self.arrived(id),
             Occurrence::Line(id, Heard::Writable) => self.lines.writable(id),
         }
     }
@@ -367,11 +370,16 @@ impl Actor {
         }
     }
 
-    fn frames(&mut self, id: LineId, batch: Batch) {
+    fn arrived(&mut self, id: LineId) {
         let Some(Line { way, contact: Some(from), channel, .. }) = self.lines.get(id) else { return };
         let (way, from, channel) = (*way, from.clone(), channel.clone());
-        let bytes = batch.bytes;
-        self.gossip.metrics.add(Metric::BytesReceived, bytes);
+        while let Some(batch) = channel.take(TAKE_BYTES) {
+            self.frames(id, way, &from, batch);
+        }
+    }
+
+    fn frames(&mut self, id: LineId, way: Way, from: &Arc<Contact>, batch: Batch) {
+        self.gossip.metrics.add(Metric::BytesReceived, batch.bytes);
         let (messages, end) = frames::open(batch);
         for message in messages {
             // The stack may have had enough of this peer.
@@ -387,7 +395,6 @@ impl Actor {
             self.punish(&from.name, CloseCode::ProtocolError);
             self.feed(Input::Unreachable { name: from.name.clone(), why: Why::Closed });
         }
-        channel.give_back(bytes);
     }
 
     /// Publishes the state, then tells what happened, then answers who waits for a neighbour.

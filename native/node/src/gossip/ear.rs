@@ -2,7 +2,7 @@
 //! What the actor hears of a gossip channel.
 
 use super::inbox::Occurrence;
-use barrel_p2p_net::{Batch, Owner, Peer, Reason};
+use barrel_p2p_net::{Owner, Peer, Reason};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Names a channel for as long as its gossip runs.
@@ -12,14 +12,15 @@ pub(crate) struct LineId(pub(crate) u64);
 /// What happened to a channel.
 #[derive(Debug)]
 pub(crate) enum Heard {
+    /// There is something to be taken from the channel.
+    Arrived,
     Closed(Reason),
     Connected(Peer),
     Failed(Reason),
-    Frames(Batch),
     Writable,
 }
 
-/// The owner of one channel. What it passes on is bounded by the channel's credit.
+/// The owner of one channel. What arrives stays in the channel's inbox until the actor takes it.
 #[derive(Debug)]
 pub(crate) struct Ear {
     pub(crate) line: LineId,
@@ -42,8 +43,8 @@ impl Owner for Ear {
         self.tell(Heard::Failed(reason));
     }
 
-    fn frames(&self, batch: Batch) {
-        self.tell(Heard::Frames(batch));
+    fn arrived(&self) {
+        self.tell(Heard::Arrived);
     }
 
     fn writable(&self) {

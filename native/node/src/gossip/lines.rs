@@ -127,7 +127,7 @@ impl Lines {
                 line.busy_since.get_or_insert(line.used);
                 Sent::Queued(size)
             }
-            Accepted::Ready => Sent::Queued(size),
+            Accepted::Hold(_) | Accepted::Ready => Sent::Queued(size),
             // Its end is on the way to us, and with it the reason.
             Accepted::Closed => Sent::Dropped,
         }

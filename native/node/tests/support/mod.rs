@@ -12,7 +12,7 @@
 pub mod gossip;
 
 use barrel_p2p_node::{
-    Accepted, AuthMode, Batch, Channel, Config, CookieReply, Host, Identity, Kind, Node, NodeName, Owner, Peer, Policy,
+    Accepted, AuthMode, Channel, Config, CookieReply, Host, Identity, Kind, Node, NodeName, Owner, Peer, Policy,
     Reason, Refused, Request, TrustMode,
 };
 use bytes::Bytes;
@@ -25,11 +25,14 @@ use tempfile::TempDir;
 /// Long enough for a busy machine, short enough to fail.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
+/// As the boundary to Erlang takes it.
+pub const TAKE_BYTES: usize = 256 * 1024;
+
 #[derive(Debug)]
 pub enum Heard {
     Connected(Peer),
     Failed(Reason),
-    Frames(Vec<u8>),
+    Arrived,
     Writable,
     Closed(Reason),
 }
@@ -43,8 +46,8 @@ impl Owner for Ear {
     fn failed(&self, reason: Reason) {
         self.hear(Heard::Failed(reason));
     }
-    fn frames(&self, batch: Batch) {
-        self.hear(Heard::Frames(batch.pieces.concat()));
+    fn arrived(&self) {
+        self.hear(Heard::Arrived);
     }
     fn writable(&self) {
         self.hear(Heard::Writable);
@@ -101,7 +104,7 @@ impl End {
         loop {
             match self.next() {
                 Heard::Closed(reason) => return reason.name(),
-                Heard::Frames(bytes) => self.channel.give_back(bytes.len()),
+                Heard::Arrived => while self.channel.take(TAKE_BYTES).is_some() {},
                 Heard::Writable => {}
                 other => panic!("expected the end, heard {other:?}"),
             }
@@ -112,12 +115,12 @@ impl End {
     pub fn expect_bytes(&self, count: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         while bytes.len() < count {
-            match self.next() {
-                Heard::Frames(more) => {
-                    self.channel.give_back(more.len());
-                    bytes.extend(more);
-                }
-                other => panic!("expected frames, heard {other:?}"),
+            match self.channel.take(TAKE_BYTES) {
+                Some(batch) => bytes.extend(batch.pieces.concat()),
+                None => match self.next() {
+                    Heard::Arrived => {}
+                    other => panic!("expected frames, heard {other:?}"),
+                },
             }
         }
         bytes
@@ -198,6 +201,7 @@ impl TestNode {
             dial_timeout: Duration::from_secs(5),
             keepalive: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(5),
+            dist_lanes: 8,
             config_digest: [0; 32],
         };
         let started = Node::start(config, identity.clone(), host.clone()).unwrap();

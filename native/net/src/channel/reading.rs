@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The receiving half of a channel's task: cuts what arrives on each lane into records and puts them into the inbox.
+
+use super::framer::{Framer, Item};
+use super::{Channel, Owner};
+use crate::reason::Reason;
+use barrel_p2p_base::CloseCode;
+use barrel_p2p_dist::lanes::{Mark, LIGHT, MAX_LANES};
+use bytes::Bytes;
+use quinn::RecvStream;
+use std::future::{poll_fn, Future};
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+
+/// Pieces (packets) taken from the stream in one read: about 90 KiB at the smallest MTU, so a batch is worth a message to the BEAM.
+const READ_PIECES: usize = 64;
+
+/// Fewer pieces are taken when they are large, to make this many bytes, and one piece more at the most. What is taken at once is made of
+/// such batches.
+const READ_BYTES: usize = 128 * 1024;
+
+const PROTOCOL_ERROR: Reason = Reason::Code(CloseCode::ProtocolError);
+
+/// Reads the light lane to its end, and until all of it was given out: its last mark stands behind everything on the other lanes.
+pub(super) async fn read_light(channel: &Channel, recv: &mut RecvStream, owner: &dyn Owner) -> Reason {
+    let reason = read(channel, LIGHT, recv, owner).await;
+    if reason == Reason::Closed {
+        channel.until(|channel| channel.inbox().is_at_end()).await;
+    }
+    reason
+}
+
+/// Reads a lane to its end, which is `Closed` when it is in order.
+pub(super) async fn read(channel: &Channel, lane: usize, recv: &mut RecvStream, owner: &dyn Owner) -> Reason {
+    let mut framer = Framer::new(channel.kind.max_frame_bytes());
+    let mut pieces = vec![Bytes::new(); READ_PIECES];
+    let mut largest = 1;
+    loop {
+        if !channel.inbox().has_room(lane) {
+            channel.tell_owner(owner);
+            channel.until(|channel| channel.inbox().has_room(lane)).await;
+        }
+        let most = (READ_BYTES / largest + 1).min(READ_PIECES);
+        let read = {
+            // The owner is told of what came when nothing more is there: each time costs a wake of its thread.
+            let mut read = pin!(recv.read_chunks(&mut pieces[..most]));
+            poll_fn(|context| {
+                let polled = read.as_mut().poll(context);
+                if polled.is_pending() {
+                    channel.tell_owner(owner);
+                }
+                polled
+            })
+            .await
+        };
+        let count = match read {
+            Ok(Some(count)) => count,
+            Ok(None) => {
+                channel.tell_owner(owner);
+                return Reason::Closed;
+            }
+            Err(error) => return Reason::of_read(&error),
+        };
+        for piece in &mut pieces[..count] {
+            largest = largest.max(piece.len());
+            if framer.push(std::mem::take(piece)).is_err() {
+                return PROTOCOL_ERROR;
+            }
+        }
+        for item in framer.take() {
+            if take_in(channel, lane, item, owner).is_err() {
+                return PROTOCOL_ERROR;
+            }
+        }
+    }
+}
+
+/// Not what a peer with lanes says.
+struct Nonsense;
+
+fn take_in(channel: &Channel, lane: usize, item: Item, owner: &dyn Owner) -> Result<(), Nonsense> {
+    match &item {
+        Item::Frames(batch) => {
+            channel.received.fetch_add(batch.frames, Ordering::Relaxed);
+            channel.received_ticks.fetch_add(batch.ticks, Ordering::Relaxed);
+        }
+        Item::Wait(marks) if names_lanes(marks) => {}
+        Item::Delivered(marks) if lane == LIGHT => {
+            if channel.outbox().delivered(marks).map_err(|_| Nonsense)? {
+                owner.writable();
+            }
+        }
+        Item::Wait(_) | Item::Delivered(_) => return Err(Nonsense),
+    }
+    channel.inbox().push(lane, item);
+    Ok(())
+}
+
+fn names_lanes(marks: &[Mark]) -> bool {
+    marks.iter().all(|mark| mark.lane < MAX_LANES)
+}
+
+/// Waits for a lane that the peer opens, and reads it. Only the end of a lane that is out of order ends the channel.
+pub(super) async fn read_heavy(
+    channel: &Channel,
+    lane: usize,
+    mut recv: RecvStream,
+    owner: &dyn Owner,
+) -> Option<Reason> {
+    let reason = pin!(read(channel, lane, &mut recv, owner)).await;
+    (reason == PROTOCOL_ERROR).then_some(reason)
+}
