@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 -module(udp_relay).
 -moduledoc """
-A bad network between one client and one server: a UDP relay on loopback that drops, duplicates and delays datagrams.
+A bad network in front of one server: a UDP relay on loopback that drops, duplicates and delays datagrams.
 
 What happens to a datagram is drawn from the seed; when it comes is not, so a seed repeats the kind of a run and not each of its steps.
 """.
@@ -13,8 +13,11 @@ What happens to a datagram is drawn from the seed; when it comes is not, so a se
 -type faults() :: #{drop => 0..1000, duplicate => 0..1000, delay => 0..1000, delay_ms => pos_integer()}.
 -opaque relay() :: pid().
 
--record(relay, {front :: gen_udp:socket(), back :: gen_udp:socket(), client = none :: none | {inet:ip_address(), inet:port_number()},
-                faults :: faults()}).
+-type client() :: {inet:ip_address(), inet:port_number()}.
+
+%% Each client has a socket of its own to the server, as behind an address translator.
+-record(relay, {front :: gen_udp:socket(), server :: inet:port_number(), faults :: faults(),
+                backs = #{} :: #{client() => gen_udp:socket()}, clients = #{} :: #{gen_udp:socket() => client()}}).
 
 -define(NONE, #{drop => 0, duplicate => 0, delay => 0, delay_ms => 1}).
 -define(LOOPBACK, {127, 0, 0, 1}).
@@ -41,24 +44,42 @@ stop(Relay) ->
 
 init(Owner, Server, Seed) ->
     _ = rand:seed(exsss, Seed),
-    Options = [binary, {ip, ?LOOPBACK}, {active, true}, {recbuf, ?BUFFER_BYTES}, {sndbuf, ?BUFFER_BYTES}, {read_packets, 64}],
-    {ok, Front} = gen_udp:open(0, Options),
-    {ok, Back} = gen_udp:open(0, Options),
-    ok = gen_udp:connect(Back, ?LOOPBACK, Server),
+    Front = open(),
     {ok, Port} = inet:port(Front),
     Owner ! {self(), Port},
-    relay(#relay{front = Front, back = Back, faults = ?NONE}, #{}).
+    relay(#relay{front = Front, server = Server, faults = ?NONE}, #{}).
 
-relay(#relay{front = Front, back = Back} = Relay, Counts) ->
+open() ->
+    {ok, Socket} = gen_udp:open(0, [binary, {ip, ?LOOPBACK}, {active, true}, {recbuf, ?BUFFER_BYTES}, {sndbuf, ?BUFFER_BYTES},
+                                    {read_packets, 64}]),
+    Socket.
+
+relay(#relay{front = Front, server = Server, clients = Clients} = Relay, Counts) ->
     receive
-        {udp, Front, Address, Port, Datagram} -> fate(to_server, Datagram, Relay#relay{client = {Address, Port}}, Counts);
-        {udp, Back, _, _, Datagram} -> fate(to_client, Datagram, Relay, Counts);
-        {late, To, Datagram} -> ok = send(To, Datagram, Relay), relay(Relay, Counts);
-        {faults, Faults} -> relay(Relay#relay{faults = Faults}, Counts);
-        {stop, From} -> From ! {self(), Counts}
+        {udp, Front, Address, Port, Datagram} ->
+            {Back, Known} = back({Address, Port}, Relay),
+            fate({Back, {?LOOPBACK, Server}, Datagram}, Known, Counts);
+        {udp, Back, _, _, Datagram} ->
+            fate({Front, maps:get(Back, Clients), Datagram}, Relay, Counts);
+        {late, Sending} ->
+            ok = send(Sending),
+            relay(Relay, Counts);
+        {faults, Faults} ->
+            relay(Relay#relay{faults = Faults}, Counts);
+        {stop, From} ->
+            From ! {self(), Counts}
     end.
 
-fate(To, Datagram, #relay{faults = #{drop := Drop, duplicate := Duplicate, delay := Delay, delay_ms := Most}} = Relay, Counts) ->
+back(Client, #relay{backs = Backs, clients = Clients} = Relay) ->
+    case Backs of
+        #{Client := Back} ->
+            {Back, Relay};
+        #{} ->
+            Back = open(),
+            {Back, Relay#relay{backs = Backs#{Client => Back}, clients = Clients#{Back => Client}}}
+    end.
+
+fate(Sending, #relay{faults = #{drop := Drop, duplicate := Duplicate, delay := Delay, delay_ms := Most}} = Relay, Counts) ->
     Drawn = rand:uniform(1000),
     Fate = if
                Drawn =< Drop -> drop;
@@ -68,16 +89,13 @@ fate(To, Datagram, #relay{faults = #{drop := Drop, duplicate := Duplicate, delay
            end,
     case Fate of
         drop -> ok;
-        duplicate -> ok = send(To, Datagram, Relay), ok = send(To, Datagram, Relay);
-        delay -> _ = erlang:send_after(rand:uniform(Most), self(), {late, To, Datagram});
-        pass -> ok = send(To, Datagram, Relay)
+        duplicate -> ok = send(Sending), ok = send(Sending);
+        delay -> _ = erlang:send_after(rand:uniform(Most), self(), {late, Sending});
+        pass -> ok = send(Sending)
     end,
     relay(Relay, maps:update_with(Fate, fun(N) -> N + 1 end, 1, Counts)).
 
 %% What a socket refuses is lost, as on any network.
-send(to_server, Datagram, #relay{back = Back}) ->
-    _ = gen_udp:send(Back, Datagram),
-    ok;
-send(to_client, Datagram, #relay{front = Front, client = {Address, Port}}) ->
-    _ = gen_udp:send(Front, Address, Port, Datagram),
+send({Socket, To, Datagram}) ->
+    _ = gen_udp:send(Socket, To, Datagram),
     ok.
