@@ -8,14 +8,17 @@ repeats a run: the same plan, though not the same timing.
 """.
 
 -export([all/0, suite/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
--export([every_form_keeps_its_order/1, order_survives_a_bad_network/1]).
+-export([every_form_keeps_its_order/1, messages_that_open_the_connection_keep_their_order/1, order_survives_a_bad_network/1]).
+
+-define(OPENERS, 8).
+-define(OPENING_MESSAGES, 200).
 
 %% Ten million are for a run by hand.
 suite() ->
     [{timetrap, {hours, 2}}].
 
 all() ->
-    [every_form_keeps_its_order, order_survives_a_bad_network].
+    [every_form_keeps_its_order, messages_that_open_the_connection_keep_their_order, order_survives_a_bad_network].
 
 init_per_suite(Config) ->
     [{seed, barrel_p2p_test:seed()}, {signals, list_to_integer(os:getenv("BARREL_P2P_ORDER_SIGNALS", "300000"))} | Config].
@@ -39,6 +42,48 @@ every_form_keeps_its_order(Config) ->
     B = start(beta, #{}, Config),
     ok = barrel_p2p_test:connect(A, B),
     in_order(A, B, proplists:get_value(signals, Config), Config).
+
+%% What is sent before the connection is there has another form than what follows: it does not name its sender.
+messages_that_open_the_connection_keep_their_order(Config) ->
+    A = start(alpha, #{}, Config),
+    B = start(beta, #{}, Config),
+    lists:foreach(fun(_) -> ok = opening(A, B), ok = barrel_p2p_test:disconnect(A, B) end, lists:seq(1, barrel_p2p_test:rounds(10))).
+
+opening(A, #{node := NodeB} = B) ->
+    Receiver = barrel_p2p_test:on(B, fun() -> opened(?OPENERS * ?OPENING_MESSAGES) end),
+    ok = barrel_p2p_test:on(A, fun() -> opener({Receiver, {opened, NodeB}}, ?OPENERS) end),
+    barrel_p2p_test:on(B, fun() -> opened ! {verdict, self()}, receive {verdict, Verdict} -> Verdict end end).
+
+opener(_Addresses, 0) ->
+    ok;
+opener(Addresses, Left) ->
+    _ = spawn(fun() -> [element(1 + N rem 2, Addresses) ! {opening, self(), N, bulk(N)} || N <- lists:seq(1, ?OPENING_MESSAGES)] end),
+    opener(Addresses, Left - 1).
+
+bulk(N) when N rem 20 =:= 0 -> binary:copy(<<0>>, 100_000);
+bulk(_) -> <<>>.
+
+opened(Messages) ->
+    Self = self(),
+    Pid = spawn(fun() ->
+                    true = register(opened, self()),
+                    Self ! registered,
+                    Verdict = opened(Messages, #{}),
+                    receive {verdict, Asker} -> Asker ! {verdict, Verdict} end
+                end),
+    receive registered -> Pid end.
+
+opened(0, _Seen) ->
+    ok;
+opened(Left, Seen) ->
+    receive
+        {opening, From, N, _} ->
+            case maps:get(From, Seen, 0) + 1 of
+                N -> opened(Left - 1, Seen#{From => N});
+                Expected -> {inversion, #{expected => Expected, seen => N}}
+            end
+    after 30_000 -> {lost, Left}
+    end.
 
 %% Alpha knows only the relay as the address of beta, and beta does not dial.
 order_survives_a_bad_network(Config) ->
