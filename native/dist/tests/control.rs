@@ -168,6 +168,9 @@ impl Frame {
 
     fn scanned(&self, order: Order) -> Scan {
         match self.start {
+            Start::First(fragment) if fragment.number > 1 && order == Order::Barrier => {
+                Scan::First(fragment, Order::Fence)
+            }
             Start::First(fragment) => Scan::First(fragment, order),
             Start::PassThrough(_) | Start::Whole => Scan::Whole(order),
         }
@@ -175,7 +178,8 @@ impl Frame {
 }
 
 fn frame() -> impl Strategy<Value = Frame> {
-    let first = (any::<u64>(), 1u64..).prop_map(|(sequence, number)| Start::First(Fragment { sequence, number }));
+    let first = (any::<u64>(), prop_oneof![Just(1), 1u64..])
+        .prop_map(|(sequence, number)| Start::First(Fragment { sequence, number }));
     let pass_through = prop::sample::select(&PASS_THROUGH[..]).prop_map(Start::PassThrough);
     let start = prop_oneof![3 => Just(Start::Whole), 2 => first, 1 => pass_through];
     (start, any::<bool>(), vec(any::<u8>(), 0..60)).prop_map(|(start, large, behind)| Frame { start, large, behind })

@@ -45,7 +45,7 @@ impl Header {
     pub(super) fn scan(self, order: impl FnOnce() -> Result<Order, Ended>) -> Result<Scan, Ended> {
         Ok(match self {
             Self::Control(None) => Scan::Whole(order()?),
-            Self::Control(Some(fragment)) => Scan::First(fragment, order()?),
+            Self::Control(Some(fragment)) => Scan::First(fragment, in_fragments(fragment, order()?)),
             Self::Cached(None) | Self::Unknown => Scan::Whole(Order::Fence),
             Self::Cached(Some(fragment)) => Scan::First(fragment, Order::Fence),
             Self::Next(fragment) => Scan::Next(fragment),
@@ -65,6 +65,15 @@ impl Header {
             reader.u8()?;
         }
         Ok(Self::Control(None))
+    }
+}
+
+/// The signals of one process share a sequence, and the emulator closes a connection on which one begins before the last has ended.
+/// So nothing may overtake a signal in fragments whose sender is not known.
+fn in_fragments(fragment: Fragment, order: Order) -> Order {
+    match order {
+        Order::Barrier if fragment.number > 1 => Order::Fence,
+        Order::Barrier | Order::Fence | Order::Sender(_) => order,
     }
 }
 

@@ -20,11 +20,15 @@
 //! | all others | | fence |
 //!
 //! * A spawn reply is sent before the new process runs, and must come before its first signals: the new process counts as its sender.
-//! * DOWN of a monitor by name names the process that died by a name. It is the last signal of that process to the watcher, so it waits
+//! * DOWN of a monitor by name does not tell which process died. It is the last signal of that process to the watcher, so it waits
 //!   for everything before it and nothing waits for it. The failure of a spawn has no process that could send anything after it.
-//! * A message without its sender (to peers older than OTP 21) would allow a later signal of the same sender to overtake it.
+//! * A message has no sender in it while the connection is being made, when it is not known yet what the peer can do. A later signal of
+//!   the same process does name it, and must not overtake.
 //! * The signal of `group_leader/2` names the *new leader* where others name their sender; who called the function is not in it. So it
 //!   must neither overtake nor be overtaken, like a message without its sender.
+//! * The fragments of all signals of one process carry the same sequence, and the emulator closes a connection on which such a signal
+//!   begins before the last one has ended. So DOWN of a name is a fence when it comes in fragments: nothing else would keep the next
+//!   signal of the same process behind it.
 //!
 //! Ports have the same rules as processes: they send links and exits. No header of ours holds atom cache references, because the
 //! features that need strict order are rejected in the handshake; a frame with some of them is a fence.
@@ -49,7 +53,7 @@ pub enum Order {
     /// follows depends on it.
     Barrier,
     /// Behind everything before it, and before everything after it: an operation that we do not know, or bytes that we do not
-    /// understand.
+    /// understand. In fragments: each of them is a fence.
     Fence,
 }
 
@@ -70,7 +74,7 @@ pub struct Process {
 /// Part of a larger signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment {
-    /// The same in all fragments of one signal, and unique among the signals that are under way.
+    /// The same in all fragments of one signal. The next signal of the same process has it again.
     pub sequence: u64,
     /// How many are left, this one included: counts down to 1.
     pub number: u64,
