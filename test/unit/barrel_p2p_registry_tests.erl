@@ -112,7 +112,6 @@ name_of_a_dead_process_is_free_at_once() ->
          end_it(Pid),
          ?assertEqual(undefined, barrel_p2p:whereis_name(successor))
      end || _ <- lists:seq(1, 100)],
-    ok = barrel_p2p:unregister_name(successor),
     Told = heard(200),
     ?assertEqual(100, length([E || {service_registered, successor, _} = E <- Told])),
     ?assertEqual(100, length([E || {service_down, successor, _, killed} = E <- Told])).
