@@ -75,23 +75,33 @@ impl<T> Release<T> {
 
     /// Gives out the next frames of one lane.
     pub fn take_of(&mut self, lane: usize) -> Option<Released<T>> {
-        while let Some(Entry::Wait(mark)) = self.lanes.get(lane)?.entries.front() {
-            if self.delivered(mark.lane) < mark.position {
-                return None;
-            }
-            let lane = &mut self.lanes[lane];
-            lane.entries.pop_front();
-            lane.queued -= MARK_BYTES;
+        if !self.pass_marks(lane) {
+            return None;
         }
         let at = &mut self.lanes[lane];
-        match at.entries.pop_front()? {
-            Entry::Frames(frames, bytes) => {
-                at.queued -= bytes;
-                at.delivered += bytes;
-                Some(Released { lane, frames, bytes })
+        let Some(Entry::Frames(frames, bytes)) = at.entries.pop_front() else { return None };
+        at.queued -= bytes;
+        at.delivered += bytes;
+        Some(Released { lane, frames, bytes })
+    }
+
+    /// Nothing of this lane waits here, and nothing that follows would have to.
+    pub fn is_done(&mut self, lane: usize) -> bool {
+        !self.pass_marks(lane) && self.queued(lane) == 0
+    }
+
+    /// Goes on to the next frames of a lane. False when there are none, or they have to wait.
+    fn pass_marks(&mut self, lane: usize) -> bool {
+        while let Some(at) = self.lanes.get(lane) {
+            let Some(Entry::Wait(mark)) = at.entries.front() else { return !at.entries.is_empty() };
+            if self.delivered(mark.lane) < mark.position {
+                return false;
             }
-            Entry::Wait(_) => None,
+            let at = &mut self.lanes[lane];
+            at.entries.pop_front();
+            at.queued -= MARK_BYTES;
         }
+        false
     }
 
     /// Bytes of a lane that wait here.

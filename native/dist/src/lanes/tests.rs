@@ -269,6 +269,21 @@ fn frames_of_the_light_lane_are_given_out_first() {
     assert_eq!(taken, ["small", "large", "other", "more"]);
 }
 
+/// A channel whose last mark came after everything that it is about was not known to have ended.
+#[test]
+fn a_lane_is_done_when_its_last_mark_is_reached() {
+    let mut release = Release::default();
+    release.push(1, "large", 1_000);
+    release.wait(0, Mark { lane: 1, position: 1_000 });
+    assert!(!release.is_done(0));
+    assert!(release.take().is_some());
+    assert!(release.is_done(0));
+    release.wait(0, Mark { lane: 1, position: 900 });
+    assert!(release.is_done(0));
+    release.push(0, "small", 10);
+    assert!(!release.is_done(0));
+}
+
 #[test]
 fn marks_count_as_bytes_until_they_are_reached() {
     let mut release = Release::<()>::default();

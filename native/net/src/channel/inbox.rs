@@ -102,7 +102,7 @@ impl Inbox {
         }
         self.told &= taken.batch.is_some();
         self.has_news &= taken.batch.is_some();
-        taken.is_awaited = self.ended && self.release.queued(LIGHT) == 0;
+        taken.is_awaited = self.ended && self.release.is_done(LIGHT);
         for lane in (0..MAX_LANES).filter(|lane| touched & (1 << lane) != 0) {
             taken.is_awaited |= self.full & (1 << lane) != 0 && self.release.queued(lane) <= READ_ON_BYTES;
             if lane == LIGHT {
@@ -141,6 +141,6 @@ impl Inbox {
     /// The light lane was read to its end. Has all of it been given out? If not, the reader is told by [`Taken::is_awaited`].
     pub(super) fn is_at_end(&mut self) -> bool {
         self.ended = true;
-        self.release.queued(LIGHT) == 0
+        self.release.is_done(LIGHT)
     }
 }
