@@ -8,7 +8,8 @@ repeats a run: the same plan, though not the same timing.
 """.
 
 -export([all/0, suite/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
--export([every_form_keeps_its_order/1, messages_that_open_the_connection_keep_their_order/1, order_survives_a_bad_network/1]).
+-export([every_form_keeps_its_order/1, messages_that_open_the_connection_keep_their_order/1, order_survives_a_bad_network/1,
+         broken_order_is_found/1]).
 
 -define(OPENERS, 8).
 -define(OPENING_MESSAGES, 200).
@@ -18,7 +19,7 @@ suite() ->
     [{timetrap, {hours, 2}}].
 
 all() ->
-    [every_form_keeps_its_order, messages_that_open_the_connection_keep_their_order, order_survives_a_bad_network].
+    [every_form_keeps_its_order, messages_that_open_the_connection_keep_their_order, order_survives_a_bad_network, broken_order_is_found].
 
 init_per_suite(Config) ->
     [{seed, barrel_p2p_test:seed()}, {signals, list_to_integer(os:getenv("BARREL_P2P_ORDER_SIGNALS", "300000"))} | Config].
@@ -26,7 +27,7 @@ init_per_suite(Config) ->
 end_per_suite(_Config) ->
     ok.
 
-init_per_testcase(order_survives_a_bad_network, Config) ->
+init_per_testcase(Case, Config) when Case =:= order_survives_a_bad_network; Case =:= broken_order_is_found ->
     case barrel_p2p_test:only_over(barrel_p2p) of
         run -> [{cluster, barrel_p2p_test:cluster(Config)} | Config];
         Skip -> Skip
@@ -98,6 +99,34 @@ order_survives_a_bad_network(Config) ->
     Fates = udp_relay:stop(Relay),
     ct:pal("datagrams: ~0p", [Fates]),
     #{drop := _, duplicate := _, delay := _} = Fates.
+
+%% A checker that cannot fail shows nothing: here the input process of one node exchanges messages that lie side by side.
+broken_order_is_found(Config) ->
+    A = start(alpha, #{}, Config),
+    B = start(beta, #{}, Config),
+    ok = barrel_p2p_test:on(B, fun() -> exchange_messages(barrel_p2p_dist_input) end),
+    ok = barrel_p2p_test:connect(A, B),
+    {inversion, Report} = order_flood:run(A, B, #{seed => proplists:get_value(seed, Config), signals => 300_000}),
+    ct:pal("found: ~0p", [Report]).
+
+%% 22 is a message to a process.
+exchange_messages(Module) ->
+    {ok, {_, [{abstract_code, {_, Forms}}]}} = beam_lib:chunks(code:which(Module), [abstract_code]),
+    Text = "put_frames(DHandle, <<A:32, One:A/binary, B:32, Two:B/binary, Rest/binary>>)"
+        "    when binary_part(One, 0, 7) =:= <<131, 68, 0, 104, 4, 97, 22>>, binary_part(Two, 0, 7) =:= <<131, 68, 0, 104, 4, 97, 22>>;"
+        "         binary_part(One, 0, 7) =:= <<131, 68, 0, 104, 3, 97, 22>>, binary_part(Two, 0, 7) =:= <<131, 68, 0, 104, 3, 97, 22>> ->"
+        "    ok = erlang:dist_ctrl_put_data(DHandle, Two),"
+        "    ok = erlang:dist_ctrl_put_data(DHandle, One),"
+        "    put_frames(DHandle, Rest).",
+    {ok, Tokens, _} = erl_scan:string(Text),
+    {ok, {function, _, put_frames, 2, Exchange}} = erl_parse:parse_form(Tokens),
+    Broken = [case Form of
+                  {function, Line, put_frames, 2, Clauses} -> {function, Line, put_frames, 2, Exchange ++ Clauses};
+                  _ -> Form
+              end || Form <- Forms],
+    {ok, Module, Beam} = compile:forms(Broken, []),
+    {module, Module} = code:load_binary(Module, "exchanged", Beam),
+    ok.
 
 start(Name, Options, Config) ->
     barrel_p2p_test:start(proplists:get_value(cluster, Config), Name, Options).

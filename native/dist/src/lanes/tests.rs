@@ -65,6 +65,8 @@ struct Pair {
     messages: u64,
     placed: u64,
     given: Vec<Frame>,
+    /// Marks are lost on the way, to show what they are for.
+    loses_marks: bool,
 }
 
 impl Pair {
@@ -77,6 +79,7 @@ impl Pair {
             messages: 0,
             placed: 0,
             given: Vec::new(),
+            loses_marks: false,
         }
     }
 
@@ -121,8 +124,8 @@ impl Pair {
         let lane = lane % self.wires.len();
         match self.wires[lane].pop_front() {
             Some(OnWire::Frame(frame, bytes)) => self.release.push(lane, frame, bytes),
-            Some(OnWire::Mark(mark)) => self.release.wait(lane, mark),
-            None => {}
+            Some(OnWire::Mark(mark)) if !self.loses_marks => self.release.wait(lane, mark),
+            Some(OnWire::Mark(_)) | None => {}
         }
     }
 
@@ -220,6 +223,29 @@ proptest! {
         }
         let possible = lane < 4 && position <= if lane == LIGHT { 0 } else { 100 };
         prop_assert_eq!(sorter.delivered(Mark { lane, position }).is_ok(), possible);
+    }
+}
+
+/// Broken on purpose: what the properties hold is the work of the marks.
+#[test]
+fn without_marks_a_sender_overtakes_itself_and_a_barrier_everybody() {
+    let sender = Order::Sender(Sender(1));
+    for order in [sender, Order::Barrier, Order::Fence] {
+        let given = |loses_marks| {
+            let mut pair = Pair { loses_marks, ..Pair::new(3) };
+            // Small, then large; for a barrier something large must be under way.
+            [(sender, 1), (Order::Sender(Sender(2)), 100), (order, 100)]
+                .into_iter()
+                .for_each(|(order, size)| pair.send(order, size));
+            for lane in [2, 2, 2, 1, 1, 1, 1, 1, 0] {
+                pair.arrive(lane);
+                pair.take();
+            }
+            pair.finish();
+            pair
+        };
+        given(false).check().unwrap();
+        assert!(given(true).check().is_err(), "{order:?}");
     }
 }
 

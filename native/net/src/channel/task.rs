@@ -66,7 +66,11 @@ pub(crate) async fn run(
     channel.outbox().close();
     let Some(mut send) = lent.take_back() else { return };
     if ended_by_us && *channel.closing.borrow() == Closing::Graceful {
-        let _ = tokio::time::timeout(LINGER, send.stopped()).await;
+        let all = async {
+            let _ = send.stopped().await;
+            heavy.stopped().await;
+        };
+        let _ = tokio::time::timeout(LINGER, all).await;
     }
     let code = VarInt::from_u32(reason.close_code().to_wire());
     let _ = send.reset(code);

@@ -58,6 +58,15 @@ impl HeavyLanes {
         Self { connection, header, priority, lanes: Vec::new() }
     }
 
+    /// Waits until the peer has all of every stream that was finished.
+    pub(super) async fn stopped(&mut self) {
+        for lane in &mut self.lanes {
+            if let Heavy::Open(writer) = lane {
+                let _ = writer.stream.stopped().await;
+            }
+        }
+    }
+
     /// Ends all streams at once.
     pub(super) fn reset(&mut self, code: VarInt) {
         for lane in &mut self.lanes {
