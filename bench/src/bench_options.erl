@@ -13,13 +13,15 @@ The command line of `bench/run.sh`.
 
 -spec usage() -> string().
 usage() ->
-    "usage: bench/run.sh [--quick] [--rounds N] [--carriers A,B,...] [--ebin DIR] [--out DIR] | state [--quick] | --self-test | --help\n"
+    "usage: bench/run.sh [--quick] [--rounds N] [--carriers A,B,...] [--ebin DIR] [--out DIR]\n"
+    "       bench/run.sh state [--quick] | lanes [--quick] | --self-test | --help\n"
     "  --quick      one short round: shows that everything works, says nothing about speed\n"
     "  --rounds     rounds in which each carrier has its turn (default 3)\n"
     "  --carriers   default inet_tcp,inet_tls,barrel_p2p\n"
     "  --ebin       compiled barrel_p2p (default _build/default/lib/barrel_p2p/ebin)\n"
     "  --out        where JSON and SVG go (default bench/results)\n"
     "  state        maps, registry and clock instead of the carrier\n"
+    "  lanes        small messages beside bulk, and what a message costs\n"
     "  --self-test  tests the instruments, measures nothing\n"
     "Folders are relative to the project.\n".
 

@@ -8,14 +8,16 @@ ping must come back unchanged, each streamed message must arrive once, in order 
 has confirmed its last message. A message that is lost, damaged or out of order ends the call with an error.
 """.
 
--export([ping/2, stream/3, ping_beside_stream/3, connect/1]).
+-export([ping/2, stream/3, ping_beside_stream/3, pings_beside_streams/4, connect/1]).
 %% Partners on the other node.
 -export([echo/1, sink/2]).
 
 -export_type([load/0, pings/0, transfer/0]).
 
 -type load() :: #{senders := pos_integer(), bytes := non_neg_integer()}.
--type pings() :: #{answered := non_neg_integer(), p50_ns := bench_statistics:value(), p99_ns := bench_statistics:value()}.
+%% longest: how long the pinger waited at most.
+-type pings() :: #{answered := non_neg_integer(), p50_ns := bench_statistics:value(), p99_ns := bench_statistics:value(),
+                   longest_ns := bench_statistics:value()}.
 -type transfer() :: #{messages := pos_integer(), bytes := non_neg_integer(), seconds := float()}.
 
 %% How long the last ping may be on its way beyond the window before it is cut off and counts as `at_least` its age.
@@ -25,39 +27,46 @@ has confirmed its last message. A message that is lost, damaged or out of order 
 %% A stream gets this long to fill every queue before the first ping beside it.
 -define(HEAD_START_MS, 500).
 %% A heap that holds all samples at once: the pinger's own garbage collections must not show up as the carrier's tail.
--define(PINGER, [{min_heap_size, 4_000_000}]).
+-define(PINGER_WORDS, 4_000_000).
 %% A sender looks at the clock once per this many messages: a clock read costs as much as a tenth of a small send.
 -define(SENDS_PER_LOOK, 16).
 
 %% Round trips of 16 bytes to a process on `Node` and back, one at a time for `Ms` milliseconds.
 -spec ping(node(), pos_integer()) -> pings().
 ping(Node, Ms) ->
-    alone(fun() -> pings(echo_on(Node), Ms) end, ?PINGER).
+    alone(fun() -> pings(echo_on(Node), Ms) end, pinger(1)).
 
 %% Every sender streams to its own receiver on `Node` for `Ms` milliseconds. The seconds run from the start signal to the last confirmation.
 -spec stream(node(), load(), pos_integer()) -> transfer().
 stream(Node, Load, Ms) ->
     alone(fun() -> transfer(Node, Load, fun() -> until(now_ns() + Ms * 1_000_000) end) end, []).
 
-%% Pings for `Ms` milliseconds while another process streams `Load`. The stream is stopped when the last ping does not come back in time: on
-%% a starving carrier the pinger hangs in its send, and nothing but the end of the stream sets it free.
 -spec ping_beside_stream(node(), load(), pos_integer()) -> {pings(), transfer()}.
 ping_beside_stream(Node, Load, Ms) ->
+    {[Pings], Transfer} = pings_beside_streams(Node, 1, Load, Ms),
+    {Pings, Transfer}.
+
+%% So many processes ping for `Ms` milliseconds while others stream `Load`. The streams are stopped when the last ping of one does not come back
+%% in time: on a starving carrier the pinger hangs in its send, and nothing but the end of the streams sets it free.
+-spec pings_beside_streams(node(), pos_integer(), load(), pos_integer()) -> {[pings(), ...], transfer()}.
+pings_beside_streams(Node, Count, Load, Ms) ->
     Stop = atomics:new(1, []),
     Streaming = fun() -> atomics:get(Stop, 1) =:= 0 end,
     Self = self(),
-    {Pinger, PingerMonitor} = spawn_alone(fun() -> pings_when_told(Self, Node, Ms) end, ?PINGER),
-    receive {Pinger, ready} -> ok end,
+    Pingers = [spawn_alone(fun() -> pings_when_told(Self, Node, Ms) end, pinger(Count)) || _ <- lists:seq(1, Count)],
+    _ = [receive {Pinger, ready} -> ok end || {Pinger, _} <- Pingers],
     {Streamer, StreamerMonitor} = spawn_alone(fun() -> transfer(Node, Load, fun() -> Streaming end) end, []),
     timer:sleep(?HEAD_START_MS),
-    Pinger ! {Self, go},
-    Ended = ended(Pinger, PingerMonitor, Ms + ?PING_GRACE_MS),
+    _ = [Pinger ! {Self, go} || {Pinger, _} <- Pingers],
+    Deadline = now_ns() + (Ms + ?PING_GRACE_MS) * 1_000_000,
+    Pings = [case ended(Pinger, Monitor, max(0, (Deadline - now_ns()) div 1_000_000)) of
+                 {ok, InTime} ->
+                     InTime;
+                 timeout ->
+                     ok = atomics:put(Stop, 1, 1),
+                     result(Pinger, Monitor)
+             end || {Pinger, Monitor} <- Pingers],
     ok = atomics:put(Stop, 1, 1),
-    Pings =
-        case Ended of
-            {ok, InTime} -> InTime;
-            timeout -> result(Pinger, PingerMonitor)
-        end,
     {Pings, result(Streamer, StreamerMonitor)}.
 
 %% Nanoseconds until `Node` is connected.
@@ -76,6 +85,10 @@ pings_when_told(Parent, Node, Ms) ->
     Parent ! {self(), ready},
     receive {Parent, go} -> pings(Echo, Ms) end.
 
+%% Of many, each has its share of the round trips.
+pinger(Count) ->
+    [{min_heap_size, ?PINGER_WORDS div Count}].
+
 echo_on(Node) ->
     spawn_link(Node, ?MODULE, echo, [self()]).
 
@@ -83,7 +96,8 @@ pings(Echo, Ms) ->
     Samples = pings(Echo, 1, now_ns() + Ms * 1_000_000, []),
     #{answered => length([S || S <- Samples, is_integer(S)]),
       p50_ns => bench_statistics:percentile(Samples, 50),
-      p99_ns => bench_statistics:percentile(Samples, 99)}.
+      p99_ns => bench_statistics:percentile(Samples, 99),
+      longest_ns => bench_statistics:percentile(Samples, 100)}.
 
 pings(Echo, Number, End, Samples) ->
     Ping = <<Number:128>>,

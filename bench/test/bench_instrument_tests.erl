@@ -89,6 +89,8 @@ a_whole_stream_is_confirmed_test() ->
 
 pings_and_streams_within_one_vm_test() ->
     ?assertMatch(#{answered := N} when N > 0, bench_traffic:ping(node(), 20)),
+    ?assertMatch({[#{longest_ns := _}, #{longest_ns := _}], #{messages := M}} when M > 0,
+                 bench_traffic:pings_beside_streams(node(), 2, #{senders => 1, bytes => 1024}, 20)),
     ?assertMatch(#{messages := M, bytes := B} when B =:= 16 * M, bench_traffic:stream(node(), #{senders => 3, bytes => 16}, 20)).
 
 %% A run whose every value is `Value`.
