@@ -49,6 +49,13 @@ pub(super) enum Purpose {
     Suspicion,
 }
 
+impl Asked {
+    /// Was it down when it was asked?
+    pub(super) fn heals(self) -> bool {
+        self.purpose == Purpose::Heal
+    }
+}
+
 impl Probes {
     pub(super) fn cancel(&mut self, name: &NodeName) -> Option<Asked> {
         self.asked.remove(name)

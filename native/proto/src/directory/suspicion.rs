@@ -8,7 +8,7 @@ use barrel_p2p_base::limits::MAX_DEPARTED;
 use barrel_p2p_base::{NodeName, Time};
 
 use super::learn::Source;
-use super::probe::Purpose;
+use super::probe::{Asked, Purpose};
 use super::record::{is_live, Record};
 use super::state::NEVER;
 use super::Directory;
@@ -20,6 +20,8 @@ impl Directory {
         let asked = self.probes.cancel(name);
         match why {
             Why::Closed => {}
+            // The dial began while the member was down. If it has spoken since, this says nothing against it.
+            Why::DialFailed if asked.is_some_and(Asked::heals) => {}
             Why::DialFailed | Why::Lost => {
                 self.suspect(now, name, out);
                 self.probe_failed(now, asked, out);

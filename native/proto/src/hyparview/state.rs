@@ -98,11 +98,6 @@ impl State {
         self.active.get(name)
     }
 
-    /// x
-    pub fn round_trip(&self, name: &NodeName) -> Option<Duration> {
-        self.active.round_trip(name)
-    }
-
     /// The passive view.
     pub fn passive(&self) -> impl Iterator<Item = &Arc<Contact>> {
         self.passive.contacts()

@@ -50,10 +50,6 @@ impl Active {
         self.contacts().find(|contact| contact.name == *name)
     }
 
-    pub(super) fn round_trip(&self, name: &NodeName) -> Option<Duration> {
-        self.0.iter().find(|neighbour| neighbour.contact.name == *name)?.round_trip
-    }
-
     pub(super) fn get_mut(&mut self, name: &NodeName) -> Option<&mut Neighbour> {
         self.0.iter_mut().find(|neighbour| neighbour.contact.name == *name)
     }

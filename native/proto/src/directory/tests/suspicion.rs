@@ -48,6 +48,21 @@ fn who_comes_and_goes_without_end_fills_no_memory() {
     assert!(directory.departed.len() < 100, "{}", directory.departed.len());
 }
 
+/// After a partition every second member was suspected once more, by whoever had dialled it in the last seconds before.
+#[test]
+fn a_dial_that_began_while_the_member_was_down_says_nothing_about_its_return() {
+    let mut directory = with_neighbours(&[1, 2]);
+    unreachable(&mut directory, at(1000), 1, Why::Stopped);
+    directory.neighbour_down(&name(1));
+    let asked_at = (2000..60_000).step_by(100).find(|ms| !sent_to(1, &run(&mut directory, *ms)).is_empty()).unwrap();
+    hear(&mut directory, at(asked_at + 100), 2, vec![claim(1, 2, Alive)]);
+    assert_eq!(unreachable(&mut directory, at(asked_at + 4000), 1, Why::DialFailed), []);
+    assert_eq!(state(&directory, 1), Some(Alive));
+    // A later dial does say something.
+    unreachable(&mut directory, at(asked_at + 9000), 1, Why::DialFailed);
+    assert_eq!(state(&directory, 1), Some(Suspect));
+}
+
 #[test]
 fn an_older_refutation_does_not_clear_a_suspect() {
     let mut directory = with_neighbours(&[1, 2]);
