@@ -91,8 +91,8 @@ impl Stores {
         &self.clock
     }
 
-    /// Opens a store, or hands an open one to another owner; one without an owner whose files are elsewhere is closed first.
-    /// Waits for the disk. `owner` makes the one who hears of events.
+    /// Opens a store, or hands an open one to another owner, with its options; one without an owner whose files are elsewhere is closed
+    /// first. Waits for the disk. `owner` makes the one who hears of events.
     pub fn open(
         self: &Arc<Self>,
         name: &[u8],
@@ -100,6 +100,7 @@ impl Stores {
         owner: impl FnOnce(&Arc<Handle>) -> Arc<dyn Owner>,
     ) -> Result<Opened, OpenError> {
         let name = StoreName::parse(name)?;
+        let tombstone_ttl_ms = options.tombstone_ttl_ms;
         let _door = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
         let cell = match self.cell(&name) {
             Some(cell) if cell.place == options.place => cell,
@@ -118,6 +119,7 @@ impl Stores {
         let owner = owner(&handle);
         let mut inside = cell.enter();
         inside.tenure = tenure;
+        inside.store.set_tombstone_ttl(tombstone_ttl_ms);
         let before = inside.owner.replace(owner);
         let has_staged = inside.store.has_unjudged();
         drop(inside);

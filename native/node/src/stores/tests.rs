@@ -47,8 +47,12 @@ fn stores() -> Arc<Stores> {
 }
 
 fn open(stores: &Arc<Stores>, place: Option<&TempDir>) -> (Arc<Handle>, Arc<Ear>) {
+    open_for(stores, place, 3_600_000)
+}
+
+fn open_for(stores: &Arc<Stores>, place: Option<&TempDir>, tombstone_ttl_ms: u64) -> (Arc<Handle>, Arc<Ear>) {
     let ear: Arc<Ear> = Arc::default();
-    let options = Options { tombstone_ttl_ms: 3_600_000, place: place.map(|dir| dir.path().to_owned()) };
+    let options = Options { tombstone_ttl_ms, place: place.map(|dir| dir.path().to_owned()) };
     let opened = stores.open(b"s", options, |_| Arc::new(Teller(ear.clone()))).unwrap();
     (opened.handle, ear)
 }
@@ -131,6 +135,21 @@ fn gossip_hears_of_opened_and_drained_stores() {
     let drained = bell::Notes { drained: true, ..bell::Notes::default() };
     assert_eq!(stores.bell.take().into_iter().collect::<Vec<_>>(), [(name(), drained)]);
     assert_eq!(handle.info().values, 300);
+}
+
+/// A successor that wanted something else had to live with what its predecessor had wanted.
+#[test]
+fn next_owner_says_how_long_removals_are_told() {
+    for (before_ms, after_ms, expected) in [(3_600_000, 1_000, 1), (1_000, 3_600_000, 0)] {
+        let stores = stores();
+        let (first, _) = open_for(&stores, None, before_ms);
+        first.remove(b"k").unwrap();
+        open_for(&stores, None, after_ms);
+        let mut forgotten = None;
+        let later = unix_ms() + 60_000;
+        stores.visit(&name(), &mut |store| forgotten = Some(store.collect(later, true, u64::MAX).forgotten));
+        assert_eq!(forgotten, Some(expected), "{before_ms} then {after_ms}");
+    }
 }
 
 #[test]

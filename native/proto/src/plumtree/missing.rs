@@ -55,6 +55,12 @@ impl Missing {
         self.chosen = true;
         self.due = due;
     }
+
+    /// It is due now, and asked of the same one once more.
+    pub(super) fn hurry(&mut self, now: Time) {
+        self.due = now;
+        self.questions = self.questions.saturating_sub(1);
+    }
 }
 
 /// All that were announced.
@@ -109,8 +115,7 @@ impl Announced {
         let mut any = false;
         for missing in self.0.values_mut().filter(|missing| missing.source().is_some_and(|from| from.name == *source)) {
             any = true;
-            missing.due = now;
-            missing.questions = missing.questions.saturating_sub(1);
+            missing.hurry(now);
         }
         any
     }

@@ -55,12 +55,6 @@ struct Link {
     untold: Vec<Announcement>,
 }
 
-impl Link {
-    fn announcing(&self, announcements: Arc<[Announcement]>) -> Message {
-        Message::IHave { pushed: self.kind == Kind::Eager, announcements }
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Eager,
@@ -227,29 +221,34 @@ impl State {
                 send(&link.to, Message::Gossip { id, hops: next.hops, payload: payload.clone() }, out);
             }
         }
-        self.tell(now, next, out, |link| {
-            let sender = from.is_some_and(|from| from.name == link.to.name);
-            !sender && (source.as_ref() == Some(&link.to.name) || link.kind == Kind::Lazy && !told)
-        });
-        let overtaken = match (source, from) {
-            (Some(source), Some(from)) if source != from.name => {
-                Some(Box::new(Overtaken { source, sender: Arc::clone(from) }))
+        let overtaken = match (&source, from) {
+            (Some(source), Some(from)) if *source != from.name => {
+                Some(Box::new(Overtaken { source: source.clone(), sender: Arc::clone(from) }))
             }
             _ => None,
         };
         let seen = Seen { id, hops, at: now, payload: Some(payload), overtaken };
         self.cache.insert(seen, self.config.cache_bytes, self.config.cache_count);
+        self.tell(now, next, out, |link| {
+            let sender = from.is_some_and(|from| from.name == link.to.name);
+            !sender && (source.as_ref() == Some(&link.to.name) || link.kind == Kind::Lazy && !told)
+        });
     }
 
     /// Announces a broadcast to some neighbours: at once, or soon if it is one of many.
+    ///
+    /// Only what is still awaited will be sent unasked. What is here has gone to whom it was to go already: who is told of
+    /// it now was passed over, and would wait for it in vain.
     fn tell(&mut self, now: Time, what: Announcement, out: &mut Outputs, whom: impl Fn(&Link) -> bool) {
         let at_once = now >= self.quiet_until;
+        let is_awaited = !self.knows(&what.id);
         let mut shared = None;
         for link in self.links.iter_mut().filter(|link| whom(link)) {
             if at_once {
-                let list = shared.get_or_insert_with(|| Arc::from([what]));
+                let announcements = Arc::clone(shared.get_or_insert_with(|| Arc::from([what])));
                 self.stats.ihave_sent += 1;
-                send(&link.to, link.announcing(Arc::clone(list)), out);
+                let pushed = is_awaited && link.kind == Kind::Eager;
+                send(&link.to, Message::IHave { pushed, announcements }, out);
             } else if link.untold.len() < MAX_ANNOUNCEMENTS {
                 link.untold.push(what);
                 self.timers.set(TELL, self.quiet_until);
@@ -262,10 +261,15 @@ impl State {
 
     fn tell_untold(&mut self, now: Time, out: &mut Outputs) {
         self.quiet_until = now + TELL_SPACING;
-        for link in self.links.iter_mut().filter(|link| !link.untold.is_empty()) {
-            self.stats.ihave_sent += 1;
-            send(&link.to, link.announcing(link.untold.as_slice().into()), out);
-            link.untold.clear();
+        for link in &mut self.links {
+            let pushed = |what: &Announcement| link.kind == Kind::Eager && !self.cache.contains(&what.id);
+            let (awaited, others): (Vec<_>, Vec<_>) = link.untold.drain(..).partition(pushed);
+            for (pushed, announcements) in [(true, awaited), (false, others)] {
+                if !announcements.is_empty() {
+                    self.stats.ihave_sent += 1;
+                    send(&link.to, Message::IHave { pushed, announcements: announcements.into() }, out);
+                }
+            }
         }
     }
 
@@ -295,7 +299,11 @@ impl State {
                 continue;
             };
             missing.add(from);
-            if !eager || hops > missing.hops.saturating_add(1) {
+            if !pushed && missing.source().is_some_and(|source| source.name == from.name) {
+                // It was to send it, and has got it from elsewhere.
+                missing.hurry(now);
+                self.timers.set(GRAFT, now);
+            } else if !eager || hops > missing.hops.saturating_add(1) {
                 // Not a link of the tree, or one further down.
             } else if hops == missing.hops.saturating_add(1) {
                 // As far from the sender as this node: neither needs the other.

@@ -192,6 +192,37 @@ fn a_source_that_says_no_is_asked_at_once() {
     assert_eq!(node.links(), (vec!["a"], vec![]));
 }
 
+/// Each of two took the other for its source; the payload then came to one of them from a third, and the other one waited
+/// for it until its patience was over.
+#[test]
+fn what_is_here_is_announced_to_its_source_without_a_promise() {
+    let mut node = Node::with(&["a", "b"], &[]);
+    node.hears("a", ihave_and_send(1, 2));
+    node.runs_until(ms(1050));
+    assert_eq!(node.hears("b", gossip(1, 2)), [delivered(1, 2), send("a", ihave(1, 3))]);
+}
+
+#[test]
+fn a_source_that_has_it_and_does_not_send_it_is_asked_at_once() {
+    let mut node = Node::with(&["a", "b"], &[]);
+    node.hears("a", ihave_and_send(1, 2));
+    assert_eq!(node.hears("b", ihave(1, 2)), []);
+    assert_eq!(node.runs_until(node.now), [], "it was not the source");
+    assert_eq!(node.hears("a", ihave(1, 2)), []);
+    assert_eq!(node.runs_until(node.now), [send("a", Message::Graft(Some(id(1))))]);
+}
+
+/// What was announced late is here by then.
+#[test]
+fn a_late_announcement_of_what_is_here_promises_nothing() {
+    let mut node = Node::with(&["a"], &["b"]);
+    node.hears("a", gossip(1, 1));
+    node.hears("a", gossip(2, 1));
+    node.hears("b", Message::Graft(None));
+    let late = node.runs_until(node.now + Duration::from_millis(10));
+    assert_eq!(late, [send("b", ihave(2, 2))]);
+}
+
 /// Questions and prunes that cross each other leave a link eager at one end only.
 #[test]
 fn a_payload_that_the_other_end_will_not_send_is_not_waited_for() {

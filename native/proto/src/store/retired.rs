@@ -98,6 +98,11 @@ impl Store {
         (pruned.into_iter().map(|(_, tombstone)| tombstone).collect(), cursor)
     }
 
+    /// How long tombstones are told from the next [`Store::collect`] on. What is retired by then stays so.
+    pub fn set_tombstone_ttl(&mut self, milliseconds: u64) {
+        self.config.tombstone_ttl_ms = milliseconds;
+    }
+
     /// Retires tombstones that are older than the time to live, and forgets those that are retired if `may_collect`, as no
     /// member is away that could bring back what they bury; those older than `max_age_ms` in any case.
     pub fn collect(&mut self, now_ms: u64, may_collect: bool, max_age_ms: u64) -> Collected {
