@@ -69,7 +69,7 @@ a_chart_is_well_formed_xml_even_with_a_starved_carrier_test() ->
 
 cpu_seconds_grow_with_work_test() ->
     Before = bench_machine:cpu_seconds(os:getpid()),
-    burn(erlang:monotonic_time(millisecond) + 200),
+    burn(element(1, statistics(runtime)) + 200),
     ?assert(bench_machine:cpu_seconds(os:getpid()) - Before >= 0.1).
 
 a_stream_that_skips_a_message_is_noticed_test() ->
@@ -109,8 +109,9 @@ fed_sink(Messages) ->
     after 5_000 -> error(sink_is_silent)
     end.
 
-burn(Deadline) ->
-    case erlang:monotonic_time(millisecond) of
-        Now when Now < Deadline -> burn(Deadline);
+%% The clock of the processor, not of the wall: others may have it meanwhile.
+burn(Until) ->
+    case statistics(runtime) of
+        {Used, _} when Used < Until -> burn(Until);
         _ -> ok
     end.
