@@ -16,6 +16,7 @@ The workloads on maps, registry and clock, and beside each the same job done wit
 -define(FAST, 1_000_000).
 -define(STARTS, 500).
 -define(TIMEOUT_MS, 30_000).
+-define(FSYNC_FILE, "bench_fsync").
 
 %% Joins the two VMs and lets both host what is measured, so that every write has somebody to go to.
 -spec prepare(node()) -> ok.
@@ -93,7 +94,11 @@ lookup_in_ets() ->
 
 with_file(Fun) ->
     {ok, Server} = gen_server:start(?MODULE, file, []),
-    try Fun(Server) after gen_server:stop(Server) end.
+    try Fun(Server)
+    after
+        ok = gen_server:stop(Server),
+        ok = file:delete(?FSYNC_FILE)
+    end.
 
 with_service(Fun) ->
     ok = barrel_p2p:register_service(bench_local),
@@ -161,7 +166,7 @@ until(Until, Fun, Caller, N) ->
 init(table) ->
     {ok, ets:new(bench, [set, protected])};
 init(file) ->
-    {ok, File} = file:open(filename:join(element(2, file:get_cwd()), "bench_fsync"), [write, raw, binary]),
+    {ok, File} = file:open(?FSYNC_FILE, [write, raw, binary]),
     {ok, File}.
 
 handle_call({insert, Key, Value}, _From, Table) ->

@@ -12,7 +12,7 @@ A replicated map is the same on every node that has opened it, whatever happens 
          values_of_a_node_survive_a_restart_of_its_distribution/1, values_on_the_disk_of_a_restarted_node_are_not_removed/1,
          persistent_map_survives_kill/1,
          crash_of_an_owner_among_writers_loses_nothing/1, maps_of_the_configuration_are_open/1, deleted_map_is_deleted_here_only/1,
-         many_entries_arrive_while_the_node_works/1]).
+         many_entries_arrive_while_the_node_works/1, new_node_loads_in_steps_that_block_no_scheduler/1]).
 
 -import(barrel_p2p_test, [on/2, kill/1, wait_until/3]).
 -import(barrel_p2p_test_members, [address/1, alone/3, member/3, started/1, join/2, until_members/2, until_members/3, active/1]).
@@ -27,7 +27,7 @@ all() ->
      frozen_node_gets_its_entries_shown_again, restarted_node_keeps_only_what_it_writes_anew,
      values_of_a_node_survive_a_restart_of_its_distribution, values_on_the_disk_of_a_restarted_node_are_not_removed, persistent_map_survives_kill,
      crash_of_an_owner_among_writers_loses_nothing, maps_of_the_configuration_are_open, deleted_map_is_deleted_here_only,
-     many_entries_arrive_while_the_node_works].
+     many_entries_arrive_while_the_node_works, new_node_loads_in_steps_that_block_no_scheduler].
 
 init_per_testcase(_Case, Config) ->
     case barrel_p2p_test:only_over(barrel_p2p) of
@@ -377,3 +377,47 @@ worst_put(Slowest, Count, Deadline) ->
         true -> {max(Slowest, Micros), Size - 1};
         false -> worst_put(max(Slowest, Micros), Count, Deadline)
     end.
+
+%% How long a call holds a scheduler depends on the machine and on what else it does, so that is only shown. How much a call deals with does not: the
+%% native tests assert the bound for every call and for large values, and here the owner is seen to make those calls.
+new_node_loads_in_steps_that_block_no_scheduler(Config) ->
+    [A, B] = bare(Config, 2),
+    ok = open(A, #{}),
+    Count = 100_000,
+    ok = on(A, fun() -> [ok = barrel_p2p:map_put(m, N, N) || N <- lists:seq(1, Count)], ok end),
+    {Milliseconds, Calls, Held} = on(B, fun() -> traced_load(Count) end),
+    Longest = lists:max([Microseconds || {_, _, Microseconds} <- Calls]),
+    ct:pal("~b entries in ~b ms, ~b native calls, the longest took ~b us; schedulers went on for 1 ms or more ~b times, at most ~b ms",
+           [Count, Milliseconds, length(Calls), Longest, length(Held), lists:max([0 | Held])]),
+    Pulled = [length(Entries) || {store_pull, {Entries, _}, _} <- Calls],
+    true = lists:sum(Pulled) >= Count,
+    true = lists:max(Pulled) =< 256.
+
+%% Opens the map. What its owner, whom this call starts, asks of the native store.
+traced_load(Count) ->
+    Functions = [{barrel_p2p_nif, store_pull, 1}, {barrel_p2p_nif, store_commit, 2}],
+    _ = [1 = erlang:trace_pattern(Function, [{'_', [], [{return_trace}]}], [local]) || Function <- Functions],
+    _ = erlang:trace(new, true, [call, monotonic_timestamp]),
+    _ = erlang:system_monitor(self(), [{long_schedule, 1}]),
+    {Microseconds, ok} = timer:tc(fun() ->
+                                      {ok, _} = barrel_p2p:new_map(m, #{}),
+                                      wait_until(loaded, fun() -> ets:info(barrel_p2p_map:tab_name(m), size) >= Count end, 60_000)
+                                  end),
+    _ = erlang:trace(new, false, [call]),
+    _ = erlang:trace_pattern({barrel_p2p_nif, '_', '_'}, false, [local]),
+    _ = erlang:system_monitor(undefined),
+    {Microseconds div 1_000, native_calls(), held()}.
+
+native_calls() ->
+    receive
+        {trace_ts, Owner, call, {_, Name, Arguments}, Before} ->
+            Arity = length(Arguments),
+            receive {trace_ts, Owner, return_from, {_, Name, Arity}, Result, After} ->
+                [{Name, Result, erlang:convert_time_unit(After - Before, native, microsecond)} | native_calls()]
+            end
+    after 0 ->
+        []
+    end.
+
+held() ->
+    receive {monitor, _, long_schedule, Info} -> [proplists:get_value(timeout, Info) | held()] after 0 -> [] end.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One process' stores without gossip, and what gossip would be told.
 
+use super::cell::{STEP_BYTES, STEP_ENTRIES};
 use super::*;
 use barrel_p2p_base::NodeName;
 use barrel_p2p_proto::hlc::DEFAULT_MAX_SKEW_MS;
@@ -150,6 +151,59 @@ fn next_owner_says_how_long_removals_are_told() {
         stores.visit(&name(), &mut |store| forgotten = Some(store.collect(later, true, u64::MAX).forgotten));
         assert_eq!(forgotten, Some(expected), "{before_ms} then {after_ms}");
     }
+}
+
+/// Schedulers of the host make these calls, and one that is in a call does nothing else.
+#[test]
+fn no_call_deals_with_more_than_a_step_however_much_there_is() {
+    let stores = stores();
+    let (handle, _) = open(&stores, None);
+    let large = vec![7; 50_000];
+    let largest = theirs(b"", 0).size() + 8 + large.len();
+    for chunk in 0..100_u32 {
+        assert!(stores.visit(&name(), &mut |store| {
+            let stamp = Timestamp { wall_ms: unix_ms(), logical: 0 };
+            let origin = NodeName::parse(b"peer@there").unwrap();
+            // One in a thousand is large.
+            let entries = (0..1_000_u32).map(|n| {
+                let value: &[u8] = if n == 0 { &large } else { b"v" };
+                Entry::value(&(chunk * 1_000 + n).to_be_bytes(), value, &origin, stamp).unwrap()
+            });
+            assert_eq!(store.stage(entries.collect()).dropped, 0);
+        }));
+        loop {
+            let pulled = handle.pull();
+            let bytes: usize = pulled.entries.iter().map(Entry::size).sum();
+            assert!(pulled.entries.len() <= STEP_ENTRIES && bytes <= STEP_BYTES + largest, "{bytes} bytes");
+            handle.commit(&[]).unwrap();
+            if !pulled.has_more {
+                break;
+            }
+        }
+    }
+    let (mut scanned, mut after) = (0, None);
+    loop {
+        let (entries, next) = handle.scan(after.as_ref());
+        let bytes: usize = entries.iter().map(Entry::size).sum();
+        assert!(entries.len() <= STEP_ENTRIES && bytes <= STEP_BYTES + largest, "{bytes} bytes");
+        scanned += entries.len();
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((handle.info().values, scanned), (100_000, 100_000));
+    let (peer, mut pruned, mut after) = (NodeName::parse(b"peer@there").unwrap(), 0, None);
+    loop {
+        let some = handle.prune(&peer, u64::MAX, after.as_ref()).unwrap();
+        assert!(some.entries.len() <= STEP_ENTRIES);
+        pruned += some.entries.len();
+        after = some.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pruned, 100_000);
 }
 
 #[test]

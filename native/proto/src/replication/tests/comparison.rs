@@ -22,7 +22,10 @@ fn the_cost_of_a_hundred_differences_follows_them_and_not_the_stores() {
     let mut net = Net::twins(MANY);
     (0..100).for_each(|number| net.put(number % 2, number * (MANY / 100)));
     net.link(0, 1);
+    let before = cpu_ticks();
     net.run(Duration::from_secs(10));
+    let spent_ms = 10 * (cpu_ticks() - before);
+    eprintln!("{MANY} entries: {} bytes, {} messages, {spent_ms} ms of CPU in all", net.bytes, net.messages);
     assert!(net.are_equal());
     assert!(net.bytes <= 64 * 1024, "{} bytes in {} messages", net.bytes, net.messages);
     assert!(net.messages < 30, "{:?}", net.log);
