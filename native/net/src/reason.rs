@@ -2,7 +2,7 @@
 //! Why a dial failed, a link died or a channel ended: one closed set, the same words on the wire, in Erlang and in the docs.
 
 use barrel_p2p_base::CloseCode;
-use quinn::{ConnectionError, ReadError};
+use quinn::ConnectionError;
 
 /// A close code that one side sent, or what this side saw by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,17 +76,6 @@ impl Reason {
             | ConnectionError::TransportError(_)
             | ConnectionError::VersionMismatch
             | ConnectionError::CidsExhausted => Self::Code(CloseCode::ProtocolError),
-        }
-    }
-
-    pub(crate) fn of_read(error: &ReadError) -> Self {
-        match error {
-            ReadError::ConnectionLost(lost) => Self::of_connection(lost),
-            // The peer resets the stream when its controller died or gave up.
-            ReadError::Reset(_)
-            | ReadError::ClosedStream
-            | ReadError::IllegalOrderedRead
-            | ReadError::ZeroRttRejected => Self::Closed,
         }
     }
 }

@@ -121,6 +121,21 @@ fn a_graceful_close_delivers_what_is_on_all_lanes() {
     }
 }
 
+/// Whoever closes waits a second for a peer that does not read. What was not read is lost then, and the peer must learn of the end: it waited for
+/// ever for the lanes that were given up.
+#[test]
+fn a_channel_ends_when_its_lanes_were_given_up() {
+    let (a, b) = (TestNode::start("a@127.0.0.1"), TestNode::start("b@127.0.0.1"));
+    let (at_a, at_b) = a.connect(&b);
+    // More than the transport holds for a reader that does not read.
+    for n in 0..12 {
+        send(&at_a, &(0..20).map(|more| message(1, 20 * n + more, LARGE)).collect::<Vec<_>>());
+    }
+    at_a.channel.close();
+    assert_eq!(at_a.expect_closed(), "connection_closed");
+    assert_eq!(at_b.expect_closed(), "connection_closed");
+}
+
 /// Who sends more than may be under way is named once, until there is room again; who sends little never is.
 #[test]
 fn only_heavy_senders_are_to_be_held() {

@@ -7,7 +7,7 @@ use crate::reason::Reason;
 use barrel_p2p_base::CloseCode;
 use barrel_p2p_dist::lanes::{Mark, LIGHT, MAX_LANES};
 use bytes::Bytes;
-use quinn::RecvStream;
+use quinn::{Connection, ReadError, RecvStream};
 use std::future::{poll_fn, Future};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -19,19 +19,52 @@ const READ_PIECES: usize = 64;
 /// such batches.
 const READ_BYTES: usize = 128 * 1024;
 
-const PROTOCOL_ERROR: Reason = Reason::Code(CloseCode::ProtocolError);
-
-/// Reads the light lane to its end, and until all of it was given out: its last mark stands behind everything on the other lanes.
-pub(super) async fn read_light(channel: &Channel, recv: &mut RecvStream, owner: &dyn Owner) -> Reason {
-    let reason = read(channel, LIGHT, recv, owner).await;
-    if reason == Reason::Closed {
-        channel.until(|channel| channel.inbox().is_at_end()).await;
-    }
-    reason
+/// How a lane ended.
+enum End {
+    /// All that the peer wrote is here.
+    Finished,
+    /// The peer gave it up.
+    GivenUp,
+    Lost(Reason),
+    Malformed,
 }
 
-/// Reads a lane to its end, which is `Closed` when it is in order.
-pub(super) async fn read(channel: &Channel, lane: usize, recv: &mut RecvStream, owner: &dyn Owner) -> Reason {
+const MALFORMED: Reason = Reason::Code(CloseCode::ProtocolError);
+
+/// Reads the light lane to its end, and until all of it was given out: its last mark stands behind everything on the other lanes.
+pub(super) async fn read_light(
+    channel: &Channel,
+    recv: &mut RecvStream,
+    connection: &Connection,
+    owner: &dyn Owner,
+) -> Reason {
+    match read(channel, LIGHT, recv, owner).await {
+        End::Finished => tokio::select! {
+            () = channel.until(|channel| channel.inbox().is_at_end()) => Reason::Closed,
+            lost = connection.closed() => Reason::of_connection(&lost),
+        },
+        End::GivenUp => Reason::Closed,
+        End::Lost(reason) => reason,
+        End::Malformed => MALFORMED,
+    }
+}
+
+/// Reads a lane that the peer has opened. The channel ends with it unless it ended in order; a lost link is for the light lane to tell, behind
+/// what came before.
+pub(super) async fn read_heavy(
+    channel: &Channel,
+    lane: usize,
+    mut recv: RecvStream,
+    owner: &dyn Owner,
+) -> Option<Reason> {
+    match read(channel, lane, &mut recv, owner).await {
+        End::Finished | End::Lost(_) => None,
+        End::GivenUp => Some(Reason::Closed),
+        End::Malformed => Some(MALFORMED),
+    }
+}
+
+async fn read(channel: &Channel, lane: usize, recv: &mut RecvStream, owner: &dyn Owner) -> End {
     let mut framer = Framer::new(channel.kind.max_frame_bytes());
     let mut pieces = vec![Bytes::new(); READ_PIECES];
     let mut largest = 1;
@@ -57,19 +90,24 @@ pub(super) async fn read(channel: &Channel, lane: usize, recv: &mut RecvStream, 
             Ok(Some(count)) => count,
             Ok(None) => {
                 channel.tell_owner(owner);
-                return Reason::Closed;
+                return End::Finished;
             }
-            Err(error) => return Reason::of_read(&error),
+            Err(ReadError::ConnectionLost(lost)) => {
+                channel.tell_owner(owner);
+                return End::Lost(Reason::of_connection(&lost));
+            }
+            // The peer resets a lane when its controller died or gave up.
+            Err(_) => return End::GivenUp,
         };
         for piece in &mut pieces[..count] {
             largest = largest.max(piece.len());
             if framer.push(std::mem::take(piece)).is_err() {
-                return PROTOCOL_ERROR;
+                return End::Malformed;
             }
         }
         for item in framer.take() {
             if take_in(channel, lane, item, owner).is_err() {
-                return PROTOCOL_ERROR;
+                return End::Malformed;
             }
         }
     }
@@ -98,15 +136,4 @@ fn take_in(channel: &Channel, lane: usize, item: Item, owner: &dyn Owner) -> Res
 
 fn names_lanes(marks: &[Mark]) -> bool {
     marks.iter().all(|mark| mark.lane < MAX_LANES)
-}
-
-/// Waits for a lane that the peer opens, and reads it. Only the end of a lane that is out of order ends the channel.
-pub(super) async fn read_heavy(
-    channel: &Channel,
-    lane: usize,
-    mut recv: RecvStream,
-    owner: &dyn Owner,
-) -> Option<Reason> {
-    let reason = pin!(read(channel, lane, &mut recv, owner)).await;
-    (reason == PROTOCOL_ERROR).then_some(reason)
 }

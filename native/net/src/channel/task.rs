@@ -40,11 +40,12 @@ pub(crate) async fn run(
         let _ = recv.stop(code);
         return;
     };
+    let connection = heavy.connection();
     let lent = Lent::new(&channel, send);
     let mut closing = channel.closing.subscribe();
     let (reason, ended_by_us) = {
         let write = write_all(&channel, owner.as_ref(), &mut heavy);
-        let read = read_light(&channel, &mut recv, owner.as_ref());
+        let read = read_light(&channel, &mut recv, &connection, owner.as_ref());
         let read_heavy = read_all_heavy(&channel, &owner);
         tokio::pin!(write, read, read_heavy);
         tokio::select! {

@@ -58,6 +58,11 @@ impl HeavyLanes {
         Self { connection, header, priority, lanes: Vec::new() }
     }
 
+    /// Of the link that they are on.
+    pub(super) fn connection(&self) -> Connection {
+        self.connection.clone()
+    }
+
     /// Waits until the peer has all of every stream that was finished.
     pub(super) async fn stopped(&mut self) {
         for lane in &mut self.lanes {
