@@ -2,7 +2,7 @@
 # Everything has one home: the scripts do the work, this file names them.
 CASES ?= 1000000
 
-.PHONY: help demo test sim sim-full bench fuzz soak test-matrix clean
+.PHONY: help demo test sim sim-full bench bench-network fuzz soak test-matrix clean
 
 help:
 	@echo "make demo                  three nodes on this machine form a cluster over QUIC and show it"
@@ -10,6 +10,7 @@ help:
 	@echo "make sim                   the gossip engine in virtual time: small clusters under every fault, one minute"
 	@echo "make sim-full              the same with up to 10,000 nodes, over 20 seeds"
 	@echo "make bench                 this carrier beside inet_tcp and inet_tls, maps and registry beside mnesia, pg and global"
+	@echo "make bench-network         the three carriers on slow, lossy and narrow paths (root, half an hour)"
 	@echo "make fuzz CASES=10000000   random bytes into every decoder that reads from peers"
 	@echo "make soak                  fifty nodes on an overloaded machine for ten minutes, nobody may be reported down"
 	@echo "make test-matrix           the cluster suites on OTP 27 and 29, and between versions (root, Debian)"
@@ -38,6 +39,11 @@ bench:
 	@priv/bin/bootstrap.sh test
 	@rebar3 compile
 	@bench/run.sh && bench/run.sh state
+
+bench-network:
+	@priv/bin/bootstrap.sh test
+	@rebar3 compile
+	@bench/run.sh network
 
 fuzz:
 	@priv/bin/bootstrap.sh test

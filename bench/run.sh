@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The carrier benchmark: the same workload over inet_tcp, inet_tls and barrel_p2p; with `state` as first argument the one of maps and
-# registry, with `lanes` the one of small messages beside bulk. See bench/README.md.
+# registry, with `lanes` the one of small messages beside bulk, with `network` the one on impaired paths. See bench/README.md.
 set -eu
 cd "$(dirname "$0")/.."
 command -v erl >/dev/null 2>&1 || { echo "bench: erl not found; on Debian: apt-get install erlang" >&2; exit 1; }
@@ -27,6 +27,9 @@ main=bench
 case "${1:-}" in
     state) main=bench_state ;;
     lanes) main=bench_lanes ;;
+    network)
+        main=bench_network
+        cargo build --quiet --release -p barrel_p2p_impair ;;
 esac
 # +Bd: an interrupt ends the driver at once; its VMs and its epmd end when they lose it.
 erl -noinput +Bd -pa "$temp/ebin" -bench_temp "$temp" -bench_commit "$commit" -s $main main -extra "$@"

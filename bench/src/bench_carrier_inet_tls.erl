@@ -25,8 +25,9 @@ idle() ->
 write_options(Folder, OptFile) ->
     Key = {key, {namedCurve, secp256r1}},
     %% OTP checks the host part of a node name as a DNS name, also when it is an address.
-    Loopback = #'Extension'{extnID = ?'id-ce-subjectAltName', extnValue = [{dNSName, "127.0.0.1"}], critical = false},
-    Chain = #{root => [Key], peer => [Key, {extensions, [Loopback]}]},
+    Hosts = [{dNSName, Host} || Host <- ["127.0.0.1" | bench_network_path:hosts()]],
+    Names = #'Extension'{extnID = ?'id-ce-subjectAltName', extnValue = Hosts, critical = false},
+    Chain = #{root => [Key], peer => [Key, {extensions, [Names]}]},
     %% Both nodes show the certificate of the server; the client's half of the data knows the authority behind it.
     #{server_config := Shown, client_config := Trusting} = public_key:pkix_test_data(#{server_chain => Chain, client_chain => Chain}),
     {KeyType, KeyDer} = proplists:get_value(key, Shown),

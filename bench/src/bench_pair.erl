@@ -7,14 +7,19 @@ They are steered over their standard input and output by this VM, which is itsel
 one is measured. Emulator flags are the defaults.
 """.
 
--export([with/3, call/4, nodes_of/1, disconnect/1, cpu_seconds/1]).
+-export([with/3, with/4, call/4, nodes_of/1, disconnect/1, cpu_seconds/1]).
 
--export_type([pair/0]).
+-export_type([pair/0, place/0]).
 
 -record(vm, {peer :: pid(), node :: node(), os_pid :: string()}).
 -record(pair, {carrier :: module(), first :: #vm{}, second :: #vm{}}).
 
 -opaque pair() :: #pair{}.
+
+%% Where a VM runs: the host part of its name, and the command that leads there.
+-type place() :: #{host := string(), enter := [string()]}.
+
+-define(HERE, #{host => "127.0.0.1", enter => []}).
 
 -define(BOOT_MS, 30_000).
 -define(CALL_MS, 180_000).
@@ -23,10 +28,14 @@ one is measured. Emulator flags are the defaults.
 %% Runs `Fun` with a fresh pair and ends both VMs after it, whatever happened. What they log is in `Folder`, not on the terminal.
 -spec with(module(), file:filename(), fun((pair()) -> Result)) -> Result.
 with(Carrier, Folder, Fun) ->
+    with(Carrier, Folder, {?HERE, ?HERE}, Fun).
+
+-spec with(module(), file:filename(), {place(), place()}, fun((pair()) -> Result)) -> Result.
+with(Carrier, Folder, {FirstPlace, SecondPlace}, Fun) ->
     ok = file:make_dir(Folder),
-    First = start(Carrier, Folder, first),
+    First = start(Carrier, Folder, first, FirstPlace),
     try
-        Second = start(Carrier, Folder, second),
+        Second = start(Carrier, Folder, second, SecondPlace),
         try
             Fun(#pair{carrier = Carrier, first = First, second = Second})
         after
@@ -63,16 +72,21 @@ apart(#pair{carrier = Carrier, first = First, second = Second} = Pair) ->
 cpu_seconds(#pair{first = First, second = Second}) ->
     bench_machine:cpu_seconds(First#vm.os_pid) + bench_machine:cpu_seconds(Second#vm.os_pid).
 
-start(Carrier, Folder, Role) ->
+start(Carrier, Folder, Role, #{host := Host, enter := Enter}) ->
     {Flags, Environment} = Carrier:vm(Folder, Role),
     Name = lists:concat(["bench_", Role, "_", os:getpid(), "_", erlang:unique_integer([positive])]),
     Log = #{config => #{file => filename:join(Folder, lists:concat([Role, ".log"]))}},
     Own = ["-pa", filename:dirname(code:which(?MODULE)), "-setcookie", "bench",
            "-kernel", "logger", lists:flatten(io_lib:format("~0p", [[{handler, default, logger_std_h, Log}]]))],
     {ok, Peer, Node} =
-        peer:start_link(#{name => Name, host => "127.0.0.1", longnames => true, connection => standard_io,
+        peer:start_link(#{name => Name, host => Host, longnames => true, connection => standard_io, exec => command(Enter),
                           args => Own ++ Flags, env => Environment, wait_boot => ?BOOT_MS}),
     #vm{peer = Peer, node = Node, os_pid = peer:call(Peer, os, getpid, [])}.
+
+%% A command that leads to a place ends with the program to run there.
+command(Enter) ->
+    [Program | Arguments] = Enter ++ [os:find_executable("erl")],
+    {Program, Arguments}.
 
 %% The next pair must find the machine idle, so a VM has ended only when its process is gone.
 stop(#vm{peer = Peer, os_pid = OsPid}) ->

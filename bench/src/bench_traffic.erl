@@ -8,9 +8,9 @@ ping must come back unchanged, each streamed message must arrive once, in order 
 has confirmed its last message. A message that is lost, damaged or out of order ends the call with an error.
 """.
 
--export([ping/2, stream/3, ping_beside_stream/3, pings_beside_streams/4, connect/1]).
+-export([ping/2, stream/3, received/3, ping_beside_stream/3, pings_beside_streams/4, connect/1]).
 %% Partners on the other node.
--export([echo/1, sink/2]).
+-export([echo/1, sink/2, meter/3]).
 
 -export_type([load/0, pings/0, transfer/0]).
 
@@ -40,6 +40,19 @@ ping(Node, Ms) ->
 -spec stream(node(), load(), pos_integer()) -> transfer().
 stream(Node, Load, Ms) ->
     alone(fun() -> transfer(Node, Load, fun() -> until(now_ns() + Ms * 1_000_000) end) end, []).
+
+%% Bytes that arrive within `Ms` milliseconds, `After` milliseconds after the first one. The stream ends unconfirmed: who shares a path with
+%% others needs a time that is the same for all.
+-spec received(node(), load(), {After :: non_neg_integer(), Ms :: pos_integer()}) -> non_neg_integer().
+received(Node, #{senders := 1, bytes := Bytes}, {After, Ms}) ->
+    alone(fun() ->
+              Own = self(),
+              Meter = spawn_link(Node, ?MODULE, meter, [Own, After, Ms]),
+              Sender = spawn_link(fun() -> send(Meter, rand:bytes(Bytes), fun() -> true end, 0) end),
+              receive
+                  {Meter, Arrived} -> unlink(Sender), exit(Sender, kill), Arrived
+              end
+          end, []).
 
 -spec ping_beside_stream(node(), load(), pos_integer()) -> {pings(), transfer()}.
 ping_beside_stream(Node, Load, Ms) ->
@@ -175,6 +188,23 @@ received(Bytes, Expected) ->
     receive
         {Expected, Payload} when byte_size(Payload) =:= Bytes -> received(Bytes, Expected + 1);
         {done, Expected} -> Expected;
+        Other -> exit({wrong_message, Expected, element(1, Other)})
+    end.
+
+-spec meter(pid(), non_neg_integer(), pos_integer()) -> {pid(), non_neg_integer()}.
+meter(Owner, After, Ms) ->
+    receive {0, _} -> ok end,
+    Start = now_ns() + After * 1_000_000,
+    Owner ! {self(), metered(Start, Start + Ms * 1_000_000, 1, 0)}.
+
+metered(Start, End, Expected, Bytes) ->
+    receive
+        {Expected, Payload} ->
+            case now_ns() of
+                Now when Now < Start -> metered(Start, End, Expected + 1, Bytes);
+                Now when Now < End -> metered(Start, End, Expected + 1, Bytes + byte_size(Payload));
+                _ -> Bytes
+            end;
         Other -> exit({wrong_message, Expected, element(1, Other)})
     end.
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What an endpoint needs to know, and the transport settings made from it.
 
-use crate::congestion;
+use crate::congestion::{self, Limits};
 use quinn::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,6 +41,8 @@ const STREAM_WINDOW_BYTES: u32 = 8 << 20;
 
 /// Bytes that quinn may hold for us, unacknowledged or unsent. Above all that the outboxes of a link give it, so that it never makes a light lane
 /// wait for a heavy one; which of them goes first is decided by priority, when a packet is made.
+/// A lost packet keeps all that was sent after it for another round trip or two: with 4 MiB a round trip of 50 ms carried 73 MB/s without losses
+/// and 35 MB/s with one lost packet in a hundred, with 16 MiB 56 MB/s.
 const SEND_WINDOW_BYTES: u64 = 24 << 20;
 
 /// Streams that an authenticated peer may have open towards us.
@@ -56,6 +58,15 @@ const NETWORK_MTU: u16 = 6_500;
 /// (0.73 instead of 0.87 s per GB for both nodes, medians of three paired rounds on a busy machine of two cores). Not probed for, since
 /// probes fill that buffer: an idle link then had 70 KiB more resident. Where loopback carries less, or the peer takes less, quinn finds out.
 const LOOPBACK_MTU: u16 = 65_000;
+
+/// What is in flight on loopback waits in the peer's receive buffer, in front of small messages: 512 KiB are 1.4 ms in the median and 4.3 ms
+/// at the 99th percentile, 256 KiB half of that, 1 MiB twice, at a gigabyte per second (with a fixed window). At least four packets of
+/// [`LOOPBACK_MTU`].
+const LOOPBACK_LIMITS: Limits = Limits { initial: 512 << 10, floor: 512 << 10, slack: Duration::ZERO };
+
+/// A start with 32 of the smallest packets, as browsers do, saves nearly two round trips against the 10 of RFC 9002: in the model, 200 Mbit/s
+/// at 50 ms carried 72 % of its rate in the first second instead of 64. The slack is the time between two bursts of quinn's pacer.
+const NETWORK_LIMITS: Limits = Limits { initial: 32 * 1_200, floor: 32 * 1_200, slack: Duration::from_millis(2) };
 
 /// What lies between us and a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,19 +91,21 @@ impl Config {
     pub(crate) fn transport(&self, path: Path) -> TransportConfig {
         let mut mtu = MtuDiscoveryConfig::default();
         let mut transport = TransportConfig::default();
-        match path {
+        let limits = match path {
             Path::Loopback => {
                 mtu.upper_bound(LOOPBACK_MTU);
                 transport.initial_mtu(LOOPBACK_MTU).enable_segmentation_offload(false);
+                LOOPBACK_LIMITS
             }
             Path::Network => {
                 mtu.upper_bound(NETWORK_MTU);
+                NETWORK_LIMITS
             }
-        }
+        };
         transport
             .max_concurrent_bidi_streams(VarInt::from_u32(1))
             .max_concurrent_uni_streams(VarInt::from_u32(0))
-            .congestion_controller_factory(Arc::new(congestion::Factory))
+            .congestion_controller_factory(Arc::new(congestion::Factory(limits)))
             .datagram_receive_buffer_size(None)
             .keep_alive_interval(Some(self.keepalive))
             .max_idle_timeout(IdleTimeout::try_from(self.quic_idle_timeout()).ok())

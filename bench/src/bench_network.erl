@@ -1,0 +1,103 @@
+%% SPDX-License-Identifier: Apache-2.0
+-module(bench_network).
+-moduledoc """
+Runs the benchmark on impaired paths: every contestant on every path, then two flows at once on the narrow one.
+""".
+
+-export([main/0]).
+
+-define(CARRIERS, [{"barrel_p2p", bench_carrier_barrel_p2p}, {"inet_tcp", bench_carrier_inet_tcp}, {"inet_tls", bench_carrier_inet_tls}]).
+-define(LABEL, 36).
+-define(COLUMN, 14).
+
+-spec main() -> no_return().
+main() ->
+    ok = io:setopts([{encoding, unicode}]),
+    case init:get_plain_arguments() of
+        ["network"] -> halt(guarded(full));
+        ["network", "--quick"] -> halt(guarded(quick));
+        _ -> io:put_chars(standard_error, "usage: bench/run.sh network [--quick]\n"), halt(2)
+    end.
+
+guarded(Mode) ->
+    _ = code:add_patha(filename:absname("_build/default/lib/barrel_p2p/ebin")),
+    try
+        bench_network_path:with(fun(Path) -> run(Path, Mode) end)
+    catch
+        throw:Text -> io:put_chars(standard_error, ["bench: ", Text, "\n"]), 1
+    end.
+
+run(Path, Mode) ->
+    Settings = settings(Mode),
+    Contestants = contestants(),
+    Machine = bench_machine:describe(),
+    Load = bench_machine:load(),
+    io:format("load average ~.2f at start~n~n", [Load]),
+    Cells = [cell(Path, Impairment, Contestants, Settings) || Impairment <- bench_network_cell:all(Mode)],
+    Shares = [share(Path, Pair, Settings) || Pair <- rivals(Contestants)],
+    Report = #{mode => Mode, machine => Machine, load_at_start => Load, settings => Settings, cells => Cells, shares => Shares},
+    write(Report),
+    0.
+
+settings(full) -> #{warm_ms => 2_000, measure_ms => 5_000, share_ms => 60_000};
+settings(quick) -> #{warm_ms => 300, measure_ms => 1_000, share_ms => 5_000}.
+
+%% TCP gets the best that this kernel has; Cubic, what most kernels use, shares a path with us below.
+contestants() ->
+    Tcp = case bench_network_path:congestion_control("bbr") of
+              ok -> "bbr";
+              {error, _} -> "cubic"
+          end,
+    [#{name => Name, carrier => Carrier, tcp => Tcp} || {Name, Carrier} <- ?CARRIERS].
+
+rivals([Ours, Tcp | _]) ->
+    Cubic = Tcp#{name := "inet_tcp with Cubic", tcp := "cubic"},
+    [{Ours, Ours, {0.4, 0.6}}, {Ours, Cubic, {0.3, 0.7}}, {Cubic, Ours, {0.3, 0.7}}].
+
+cell(Path, Impairment, Contestants, Settings) ->
+    Label = bench_network_cell:label(Impairment),
+    Values = [{Name, measured(Path, Impairment, Contestant, Settings)} || #{name := Name} = Contestant <- Contestants],
+    io:put_chars([Label, "\n", head(Contestants), [line(Metric, Values) || Metric <- bench_network_cell:metrics()], "\n"]),
+    #{path => list_to_binary(Label), values => maps:from_list([{list_to_atom(Name), V} || {Name, V} <- Values])}.
+
+measured(Path, Impairment, Contestant, Settings) ->
+    ok = bench_network_path:shape(Path, Impairment),
+    bench_network_cell:measure(Path, Contestant, folder("pair"), Settings).
+
+head(Contestants) ->
+    [left("", ?LABEL + 6), [right([Name, [[" ", Tcp] || Name =/= "barrel_p2p"]], ?COLUMN) || #{name := Name, tcp := Tcp} <- Contestants],
+     right("to inet_tcp", ?COLUMN), "\n"].
+
+line({Key, Label, Unit, Better}, [{_, Ours}, {_, Tcp} | _] = Values) ->
+    Ratio = bench_statistics:ratio(maps:get(Key, Ours), maps:get(Key, Tcp)),
+    [left("  " ++ Label, ?LABEL), right(Unit, 5), " ", [right(bench_number:text(maps:get(Key, V)), ?COLUMN) || {_, V} <- Values],
+     right(bench_number:ratio(Ratio), ?COLUMN), mark(bench_number:standing(Better, Ratio)), "\n"].
+
+mark(better) -> " +";
+mark(worse) -> " -";
+mark(_) -> "".
+
+share(Path, {#{name := First} = A, #{name := Second} = B, {Least, Most}}, Settings) ->
+    Part = bench_network_cell:shares(Path, {A, B}, {folder("share"), Settings}),
+    Verdict = case Part >= Least andalso Part =< Most of
+                  true -> "reached";
+                  false -> "MISSED"
+              end,
+    io:format("~ts, joined by ~ts: ~b : ~b (~ts ~b to ~b)~n",
+              [First, Second, round(100 * Part), round(100 * (1 - Part)), Verdict, round(100 * Least), round(100 * Most)]),
+    #{first => list_to_binary(First), second => list_to_binary(Second), part_of_first => Part}.
+
+folder(Name) ->
+    {ok, [[Temp]]} = init:get_argument(bench_temp),
+    filename:join(Temp, lists:concat([Name, erlang:unique_integer([positive])])).
+
+write(Report) ->
+    {ok, [[Commit]]} = init:get_argument(bench_commit),
+    Utc = calendar:system_time_to_rfc3339(erlang:system_time(second), [{offset, "Z"}]),
+    File = filename:join("bench/results", [Char || Char <- Utc, Char =/= $:, Char =/= $-] ++ "-network.json"),
+    ok = filelib:ensure_dir(File),
+    ok = file:write_file(File, bench_json:encode(Report#{utc => list_to_binary(Utc), commit => list_to_binary(Commit)})),
+    io:put_chars(["wrote ", File, "\n"]).
+
+left(Text, Width) -> string:pad(Text, Width).
+right(Text, Width) -> string:pad(Text, Width, leading).
