@@ -142,7 +142,8 @@ former_life_never_comes_back(Config) ->
     ok = until_found(Now, found_again, [Node]),
     ok = until_found(Now, lost, []),
     %% A link to the former life may have to be noticed as dead before the first message goes through.
-    Answer = fun(P) -> on(P, fun() -> catch gen_server:call({via, barrel_p2p, found_again}, hello) end) end,
+    Call = fun() -> try gen_server:call({via, barrel_p2p, found_again}, hello) catch exit:Reason -> Reason end end,
+    Answer = fun(P) -> on(P, Call) end,
     ok = wait_until(answered, fun() -> [Answer(P) || P <- [A, B]] =:= [{echo, hello}, {echo, hello}] end, 10_000),
     [{service_registered, lost, Node}, {service_down, lost, Node, nodedown}] = told(A, lost),
     %% The node itself has removed what it does not have.

@@ -15,7 +15,8 @@ persistent store has acknowledged is there after a kill.
 -import(barrel_p2p_test_members, [alone/3, join/2, until_members/2]).
 
 -define(STORE, barrel_p2p_test_store).
--define(TTL, #{tombstone_ttl_ms => 3_600_000}).
+-define(TTL, #{tombstone_ttl_ms => ?TTL_MS}).
+-define(TTL_MS, 3_600_000).
 -define(KILLS, 10).
 
 suite() ->
@@ -238,7 +239,7 @@ pruned_everywhere_alike(Config) ->
 acknowledged_writes_survive_kill(Config) ->
     Cluster = proplists:get_value(cluster, Config),
     Dir = filename:join(proplists:get_value(priv_dir, Config), "killed"),
-    Options = ?TTL#{persist => Dir},
+    Options = #{tombstone_ttl_ms => ?TTL_MS, persist => Dir},
     Rounds = barrel_p2p_test:rounds(?KILLS),
     ct:timetrap({seconds, 60 + 10 * Rounds}),
     Final = lists:foldl(
@@ -281,7 +282,7 @@ full_disk_is_an_error_and_no_loss(Config) ->
     end.
 
 full_disk(Cluster, Dir) ->
-    Options = ?TTL#{persist => filename:join(Dir, "stores")},
+    Options = #{tombstone_ttl_ms => ?TTL_MS, persist => filename:join(Dir, "stores")},
     Filler = filename:join(Dir, "filler"),
     Peer = barrel_p2p_test:start(Cluster, none, #{data => "full"}),
     ok = open(Peer, s, Options),

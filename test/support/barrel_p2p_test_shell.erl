@@ -35,8 +35,12 @@ start(Dir, Script, Arguments) ->
     Shell.
 
 stop(Shell) ->
-    catch port_close(Shell),
-    ok.
+    %% It may have ended by itself.
+    try port_close(Shell) of
+        true -> ok
+    catch
+        error:badarg -> ok
+    end.
 
 %% Types the lines of a block, the first one at prompt `Number`; a line that has `%% Value` behind it must give that value. The number of the prompt
 %% after it.

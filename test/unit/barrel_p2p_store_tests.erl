@@ -7,7 +7,8 @@ The least of stores that every owner builds on, without a cluster; `store_SUITE`
 -include_lib("eunit/include/eunit.hrl").
 
 -define(S, barrel_p2p_store).
--define(TTL, #{tombstone_ttl_ms => 3_600_000}).
+-define(TTL, #{tombstone_ttl_ms => ?TTL_MS}).
+-define(TTL_MS, 3_600_000).
 
 %% Each store in a process of its own, closed at the end.
 with_store(Test) ->
@@ -204,7 +205,7 @@ prune_removes_what_one_node_wrote_before_a_time_test() ->
 %% The owner shows what it was not told to be removed.
 prune_that_the_disk_stops_tells_what_it_has_removed_test() ->
     Dir = dir(),
-    with_store(?TTL#{persist => Dir}, fun(Store) ->
+    with_store(#{tombstone_ttl_ms => ?TTL_MS, persist => Dir}, fun(Store) ->
         [Log] = filelib:wildcard(filename:join(Dir, "*")),
         ok = file:del_dir_r(Log),
         _ = [{ok, _} = ?S:put(Store, ?S:key({N, lists:duplicate(200, x)}), ?S:value(v)) || N <- lists:seq(1, 1_000)],
@@ -262,7 +263,7 @@ closed_store_takes_and_has_nothing_test() ->
 
 written_store_is_read_again_test() ->
     Dir = dir(),
-    {Name, Options} = {name(), ?TTL#{persist => Dir}},
+    {Name, Options} = {name(), #{tombstone_ttl_ms => ?TTL_MS, persist => Dir}},
     {ok, First} = ?S:open(Name, Options),
     {ok, 1} = ?S:put(First, ?S:key(k), ?S:value(v)),
     {ok, Seq} = ?S:remove(First, ?S:key(l)),
@@ -289,7 +290,7 @@ places_that_cannot_be_are_named_test() ->
     File = filename:join(dir(), "file"),
     ok = filelib:ensure_dir(File),
     ok = file:write_file(File, <<>>),
-    ?assertMatch({error, {Code, Detail}} when is_atom(Code) andalso is_binary(Detail), ?S:open(name(), ?TTL#{persist => File})).
+    ?assertMatch({error, {Code, Detail}} when is_atom(Code) andalso is_binary(Detail), ?S:open(name(), #{tombstone_ttl_ms => ?TTL_MS, persist => File})).
 
 %% No term whatever does more than raise an error.
 no_argument_brings_it_down_test_() ->
