@@ -9,7 +9,7 @@ help:
 	@echo "make test                  every check and every test, one closing line"
 	@echo "make sim                   the gossip engine in virtual time: small clusters under every fault, one minute"
 	@echo "make sim-full              the same with up to 10,000 nodes, over 20 seeds"
-	@echo "make bench                 this carrier beside inet_tcp and inet_tls, maps and registry beside mnesia, pg and global"
+	@echo "make bench                 this carrier beside inet_tcp and inet_tls, alone and under mixed load; maps and registry beside mnesia, pg and global"
 	@echo "make bench-network         the three carriers on slow, lossy and narrow paths (root, half an hour)"
 	@echo "make fuzz CASES=10000000   random bytes into every decoder that reads from peers"
 	@echo "make soak                  fifty nodes on an overloaded machine for ten minutes, nobody may be reported down"
@@ -38,7 +38,7 @@ sim-full:
 bench:
 	@priv/bin/bootstrap.sh test
 	@rebar3 compile
-	@bench/run.sh && bench/run.sh state
+	@bench/run.sh && bench/run.sh lanes && bench/run.sh state
 
 bench-network:
 	@priv/bin/bootstrap.sh test
