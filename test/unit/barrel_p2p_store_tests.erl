@@ -290,7 +290,8 @@ places_that_cannot_be_are_named_test() ->
     File = filename:join(dir(), "file"),
     ok = filelib:ensure_dir(File),
     ok = file:write_file(File, <<>>),
-    ?assertMatch({error, {Code, Detail}} when is_atom(Code) andalso is_binary(Detail), ?S:open(name(), #{tombstone_ttl_ms => ?TTL_MS, persist => File})).
+    ?assertMatch({error, {Code, Detail}} when is_atom(Code) andalso is_binary(Detail),
+                 ?S:open(name(), #{tombstone_ttl_ms => ?TTL_MS, persist => File})).
 
 %% No term whatever does more than raise an error.
 no_argument_brings_it_down_test_() ->

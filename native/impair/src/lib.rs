@@ -5,7 +5,8 @@
 //! loss, reordering and duplication. The same seed and the same offers give the same deliveries. Tests drive it in virtual time; the
 //! program of this crate drives two of them between two network namespaces.
 
+#![forbid(unsafe_code)]
+
 mod path;
-pub mod tun;
 
 pub use path::{Counters, Path, Settings};

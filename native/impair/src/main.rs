@@ -8,7 +8,9 @@
 //!   as on a perfect path. Answer: `ok`.
 //! - `counters`: packets since the path is new, from the first to the second and back. Answer: `offered overflowed lost offered overflowed lost`.
 
-use barrel_p2p_impair::{tun, Path, Settings};
+mod tun;
+
+use barrel_p2p_impair::{Path, Settings};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::fs::File;
 use std::io::{self, BufRead, ErrorKind, Read, Write};
