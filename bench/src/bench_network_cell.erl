@@ -46,8 +46,7 @@ metrics() ->
 
 -spec measure(bench_network_path:path(), contestant(), file:filename(), settings()) -> values().
 measure(Path, #{carrier := Carrier, tcp := Tcp}, Folder, #{measure_ms := Ms} = Settings) ->
-    ok = bench_network_path:congestion_control(Tcp),
-    bench_pair:with(Carrier, Folder, bench_network_path:places(),
+    bench_pair:with(Carrier, Folder, bench_network_path:places(Tcp),
         fun(Pair) ->
             _ = bench_pair:call(Pair, bench_traffic, connect, []),
             Before = bench_network_path:packets(Path),
@@ -66,8 +65,7 @@ measure(Path, #{carrier := Carrier, tcp := Tcp}, Folder, #{measure_ms := Ms} = S
 shares(Path, {First, Second}, {Folder, #{share_ms := Ms}}) ->
     ok = bench_network_path:shape(Path, narrow()),
     Run = fun(#{carrier := Carrier, tcp := Tcp}, Name, Fun) ->
-              ok = bench_network_path:congestion_control(Tcp),
-              bench_pair:with(Carrier, Folder ++ Name, bench_network_path:places(),
+              bench_pair:with(Carrier, Folder ++ Name, bench_network_path:places(Tcp),
                               fun(Pair) -> _ = bench_pair:call(Pair, bench_traffic, connect, []), Fun(Pair) end)
           end,
     Run(First, "_first", fun(A) -> Run(Second, "_second", fun(B) -> part_of_first(A, B, Ms) end) end).

@@ -6,7 +6,7 @@ Two network namespaces with an impaired path between them.
 The namespaces and the program that carries the packets belong to one run and end with it. Needs root.
 """.
 
--export([with/1, hosts/0, places/0, shape/2, packets/1, congestion_control/1]).
+-export([with/1, hosts/0, places/1, shape/2, packets/1, has_tcp/1]).
 
 -export_type([path/0, impairment/0]).
 
@@ -43,9 +43,11 @@ with(Fun) ->
 hosts() ->
     ?HOSTS.
 
--spec places() -> {bench_pair:place(), bench_pair:place()}.
-places() ->
-    [First, Second] = [#{host => Host, enter => enter(Name)} || {Name, Host} <- lists:zip(names(), ?HOSTS)],
+%% Both ends, with TCP's congestion control for connections of the distribution.
+-spec places(Tcp :: string()) -> {bench_pair:place(), bench_pair:place()}.
+places(Tcp) ->
+    Flags = lists:append([["-kernel", Key, tcp_option(Tcp)] || Key <- ["inet_dist_connect_options", "inet_dist_listen_options"]]),
+    [First, Second] = [#{host => Host, enter => enter(Name), flags => Flags} || {Name, Host} <- lists:zip(names(), ?HOSTS)],
     {First, Second}.
 
 %% From now on the path is as bad as this. What was on its way is lost.
@@ -64,14 +66,15 @@ packets(#path{port = Port}) ->
     [Offered, Overflowed | _] = [list_to_integer(Word) || Word <- string:lexemes(ask(Port, "counters"), " ")],
     {Offered, Overflowed}.
 
-%% What TCP uses at both ends for new connections, if the kernel has it.
--spec congestion_control(string()) -> ok | {error, string()}.
-congestion_control(Algorithm) ->
-    Set = "sysctl -q -w net.ipv4.tcp_congestion_control=" ++ Algorithm,
-    case string:trim(lists:append([run(enter(Name), Set) || Name <- names()])) of
-        "" -> ok;
-        Complaint -> {error, Complaint}
-    end.
+%% Whether the kernel has this congestion control.
+-spec has_tcp(string()) -> boolean().
+has_tcp(Name) ->
+    {ok, Names} = file:read_file("/proc/sys/net/ipv4/tcp_available_congestion_control"),
+    lists:member(Name, string:lexemes(binary_to_list(Names), " \n")).
+
+%% A socket option and not a system control: what is not the kernel's default may be forbidden in a namespace. It is TCP_CONGESTION.
+tcp_option(Name) ->
+    lists:flatten(io_lib:format("[{raw,6,13,<<~p>>}]", [Name])).
 
 names() ->
     ["bench" ++ os:getpid() ++ Suffix || Suffix <- ["a", "b"]].
@@ -94,9 +97,6 @@ connect(Name, Host) ->
         "" -> ok;
         Complaint -> throw("no network namespaces here: " ++ string:trim(Complaint))
     end.
-
-run(Enter, Command) ->
-    os:cmd(lists:flatten(lists:join(" ", Enter ++ [Command]))).
 
 ask(Port, Line) ->
     true = port_command(Port, [Line, "\n"]),

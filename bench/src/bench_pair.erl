@@ -16,10 +16,10 @@ one is measured. Emulator flags are the defaults.
 
 -opaque pair() :: #pair{}.
 
-%% Where a VM runs: the host part of its name, and the command that leads there.
--type place() :: #{host := string(), enter := [string()]}.
+%% Where a VM runs: the host part of its name, the command that leads there, and the flags that it needs there.
+-type place() :: #{host := string(), enter := [string()], flags := [string()]}.
 
--define(HERE, #{host => "127.0.0.1", enter => []}).
+-define(HERE, #{host => "127.0.0.1", enter => [], flags => []}).
 
 -define(BOOT_MS, 30_000).
 -define(CALL_MS, 180_000).
@@ -72,7 +72,7 @@ apart(#pair{carrier = Carrier, first = First, second = Second} = Pair) ->
 cpu_seconds(#pair{first = First, second = Second}) ->
     bench_machine:cpu_seconds(First#vm.os_pid) + bench_machine:cpu_seconds(Second#vm.os_pid).
 
-start(Carrier, Folder, Role, #{host := Host, enter := Enter}) ->
+start(Carrier, Folder, Role, #{host := Host, enter := Enter, flags := Here}) ->
     {Flags, Environment} = Carrier:vm(Folder, Role),
     Name = lists:concat(["bench_", Role, "_", os:getpid(), "_", erlang:unique_integer([positive])]),
     Log = #{config => #{file => filename:join(Folder, lists:concat([Role, ".log"]))}},
@@ -80,7 +80,7 @@ start(Carrier, Folder, Role, #{host := Host, enter := Enter}) ->
            "-kernel", "logger", lists:flatten(io_lib:format("~0p", [[{handler, default, logger_std_h, Log}]]))],
     {ok, Peer, Node} =
         peer:start_link(#{name => Name, host => Host, longnames => true, connection => standard_io, exec => command(Enter),
-                          args => Own ++ Flags, env => Environment, wait_boot => ?BOOT_MS}),
+                          args => Own ++ Here ++ Flags, env => Environment, wait_boot => ?BOOT_MS}),
     #vm{peer = Peer, node = Node, os_pid = peer:call(Peer, os, getpid, [])}.
 
 %% A command that leads to a place ends with the program to run there.
