@@ -29,6 +29,7 @@ pub use signals::{Signals, TooLong};
 pub(crate) use task::{run, Stream};
 pub(crate) use writing::HeavyLanes;
 
+use crate::congestion::Wheel;
 use crate::peer::Peer;
 use crate::reason::Reason;
 use barrel_p2p_dist::lanes::Mark;
@@ -106,6 +107,8 @@ pub struct Channel {
     sent: AtomicU64,
     received_ticks: AtomicU64,
     sent_ticks: AtomicU64,
+    /// Of the connection, once the channel's task runs.
+    wheel: OnceLock<Arc<Wheel>>,
     /// Something was taken that somebody may wait for.
     taken: Notify,
     report_soon: Notify,
@@ -143,6 +146,7 @@ impl Channel {
             sent: AtomicU64::new(0),
             received_ticks: AtomicU64::new(0),
             sent_ticks: AtomicU64::new(0),
+            wheel: OnceLock::new(),
             taken: Notify::new(),
             report_soon: Notify::new(),
         }
@@ -189,7 +193,13 @@ impl Channel {
         let more_light = outbox.light_bytes() - light;
         let more_heavy = outbox.waiting_bytes() - all > more_light;
         let small = light == 0 && more_light <= WRITE_HERE_BYTES;
+        let beside = more_light > 0 && outbox.heavy_bytes() > 0;
         drop(outbox);
+        if beside {
+            if let Some(wheel) = self.wheel.get() {
+                wheel.small_passed();
+            }
+        }
         if accepted != Accepted::Closed {
             self.sent.fetch_add(frames, Ordering::Relaxed);
             let written = more_light == 0 || (small && self.write_here());
@@ -342,6 +352,10 @@ impl Channel {
 
     pub(crate) fn owner(&self) -> Option<&Arc<dyn Owner>> {
         self.owner.get()
+    }
+
+    fn set_wheel(&self, wheel: Arc<Wheel>) {
+        let _ = self.wheel.set(wheel);
     }
 
     pub(crate) fn set_peer(&self, peer: Peer) {

@@ -285,6 +285,11 @@ impl Outbox {
         self.lanes[LIGHT].waiting_bytes
     }
 
+    /// Bytes of heavy senders that the peer has not yet given out.
+    pub(super) fn heavy_bytes(&self) -> u64 {
+        self.sorter.outstanding()
+    }
+
     /// Does anything wait in a lane?
     pub(super) fn has_entries(&self, lane: usize) -> bool {
         !self.lanes[lane].entries.is_empty()

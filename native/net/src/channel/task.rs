@@ -4,6 +4,7 @@
 use super::reading::{read_heavy, read_light};
 use super::writing::{write_all, HeavyLanes, Lent, WriteEnd};
 use super::{Channel, Closing, Owner};
+use crate::congestion;
 use crate::reason::Reason;
 use barrel_p2p_base::CloseCode;
 use quinn::{RecvStream, SendStream, VarInt};
@@ -41,6 +42,9 @@ pub(crate) async fn run(
         return;
     };
     let connection = heavy.connection();
+    if let Some(wheel) = congestion::wheel(&connection) {
+        channel.set_wheel(wheel);
+    }
     let lent = Lent::new(&channel, send);
     let mut closing = channel.closing.subscribe();
     let (reason, ended_by_us) = {

@@ -29,18 +29,31 @@ use quinn_proto::RttEstimator;
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long small messages count as passing by large ones after the last one did.
+const BESIDE: Duration = Duration::from_millis(20);
 
 /// Above `u32::MAX` quinn does not pace either.
 const OPEN_WINDOW: u64 = u64::MAX / 2;
 
 /// Builds one controller per connection.
 #[derive(Debug)]
-pub(crate) struct Factory(pub(crate) Limits);
+pub(crate) struct Factory {
+    pub(crate) limits: Limits,
+    /// Bytes that may be in flight while small messages pass by large ones.
+    pub(crate) beside: u64,
+}
 
 impl ControllerFactory for Factory {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
-        Box::new(Closable { governor: Governor::new(now, u64::from(current_mtu), self.0), closing: Arc::default() })
+        Box::new(Steered {
+            governor: Governor::new(now, u64::from(current_mtu), self.limits),
+            beside: self.beside,
+            beside_until: now,
+            latest: now,
+            wheel: Arc::default(),
+        })
     }
 }
 
@@ -52,19 +65,42 @@ pub(crate) fn close(connection: &Connection, code: CloseCode) {
 
 /// Makes room for a close that is about to be sent.
 pub(crate) fn open_window(connection: &Connection) {
-    if let Ok(controller) = connection.congestion_state().into_any().downcast::<Closable>() {
-        controller.closing.store(true, Ordering::Relaxed);
+    if let Some(wheel) = wheel(connection) {
+        wheel.closing.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What the rest of this crate tells a connection's controller.
+pub(crate) fn wheel(connection: &Connection) -> Option<Arc<Wheel>> {
+    let controller = connection.congestion_state().into_any().downcast::<Steered>().ok()?;
+    Some(controller.wheel)
+}
+
+/// See [`wheel`].
+#[derive(Debug, Default)]
+pub(crate) struct Wheel {
+    closing: AtomicBool,
+    small_passed: AtomicBool,
+}
+
+impl Wheel {
+    /// A small message was sent beside large ones that are under way.
+    pub(crate) fn small_passed(&self) {
+        self.small_passed.store(true, Ordering::Relaxed);
     }
 }
 
 #[derive(Clone)]
-struct Closable {
+struct Steered {
     governor: Governor,
+    beside: u64,
+    beside_until: Instant,
+    latest: Instant,
     /// Shared by all clones, since quinn hands out clones only.
-    closing: Arc<AtomicBool>,
+    wheel: Arc<Wheel>,
 }
 
-impl Controller for Closable {
+impl Controller for Steered {
     fn on_sent(&mut self, now: Instant, _bytes: u64, _last_packet_number: u64) {
         self.governor.on_sent(now);
     }
@@ -74,6 +110,10 @@ impl Controller for Closable {
     }
 
     fn on_end_acks(&mut self, now: Instant, in_flight: u64, _app_limited: bool, _largest: Option<u64>) {
+        self.latest = now;
+        if self.wheel.small_passed.swap(false, Ordering::Relaxed) {
+            self.beside_until = now + BESIDE;
+        }
         self.governor.on_end_acks(now, in_flight);
     }
 
@@ -90,8 +130,10 @@ impl Controller for Closable {
     }
 
     fn window(&self) -> u64 {
-        if self.closing.load(Ordering::Relaxed) {
+        if self.wheel.closing.load(Ordering::Relaxed) {
             OPEN_WINDOW
+        } else if self.latest < self.beside_until {
+            self.governor.window().min(self.beside)
         } else {
             self.governor.window()
         }
