@@ -14,8 +14,8 @@ Runs the benchmark of mixed load: many small senders beside few large ones, over
 main() ->
     ok = io:setopts([{encoding, unicode}]),
     case init:get_plain_arguments() of
-        ["lanes"] -> halt(run(full, ?ROUNDS, #{warm_ms => 1_000, small_ms => 3_000, mixed_ms => 5_000}));
-        ["lanes", "--quick"] -> halt(run(quick, 1, #{warm_ms => 100, small_ms => 300, mixed_ms => 500}));
+        ["lanes"] -> halt(run(full, ?ROUNDS, #{warm_ms => 1_000, small_ms => 3_000, mixed_ms => 5_000, links => 20, links_ms => 3_000}));
+        ["lanes", "--quick"] -> halt(run(quick, 1, #{warm_ms => 100, small_ms => 300, mixed_ms => 500, links => 3, links_ms => 500}));
         _ -> io:put_chars(standard_error, "usage: bench/run.sh lanes [--quick]\n"), halt(2)
     end.
 
@@ -43,8 +43,9 @@ turn(Round, Name, Settings) ->
     {Values, Seconds} =
         bench_pair:with(Module, Folder, fun(Pair) -> {bench_lanes_row:measure(Pair, Settings), bench_pair:cpu_seconds(Pair)} end),
     #{others := Others} = bench_machine:shares(Usage, bench_machine:usage(), Seconds),
+    Memory = bench_links:memory(Module, Folder ++ "_links", Settings),
     io:format("round ~b  ~s done, others used ~b % of the machine~n", [Round, Name, round(100 * Others)]),
-    #{round => Round, carrier => Name, values => Values, others => Others}.
+    #{round => Round, carrier => Name, values => maps:merge(Values, Memory), others => Others}.
 
 medians(Runs) ->
     maps:map(fun(Key, _) -> bench_statistics:median([maps:get(Key, Values) || Values <- Runs]) end, hd(Runs)).

@@ -4,7 +4,7 @@
 What the numbers were measured on, and whether the machine was busy with something else. Reads `/proc`, so it needs Linux.
 """.
 
--export([describe/0, caption/1, load/0, cpu_seconds/1, usage/0, shares/3, is_busy/1]).
+-export([describe/0, caption/1, load/0, cpu_seconds/1, resident_bytes/1, usage/0, shares/3, is_busy/1]).
 
 -export_type([usage/0]).
 
@@ -45,6 +45,13 @@ cpu_seconds(OsPid) ->
     [_, Rest] = string:split(Stat, ") ", trailing),
     Fields = binary:split(Rest, <<" ">>, [global]),
     (binary_to_integer(lists:nth(12, Fields)) + binary_to_integer(lists:nth(13, Fields))) / ?TICKS_PER_SECOND.
+
+%% Memory of one process that is in use and no part of a file: not its program, not its libraries.
+-spec resident_bytes(string()) -> non_neg_integer().
+resident_bytes(OsPid) ->
+    {ok, Status} = file:read_file("/proc/" ++ OsPid ++ "/status"),
+    {match, [Kilobytes]} = re:run(Status, "^RssAnon:\\s*([0-9]+) kB", [multiline, {capture, all_but_first, binary}]),
+    1024 * binary_to_integer(Kilobytes).
 
 -spec usage() -> usage().
 usage() ->

@@ -21,7 +21,7 @@ usage() ->
     "  --ebin       compiled barrel_p2p (default _build/default/lib/barrel_p2p/ebin)\n"
     "  --out        where JSON and SVG go (default bench/results)\n"
     "  state        maps, registry and clock instead of the carrier\n"
-    "  lanes        small messages beside bulk, and what a message costs\n"
+    "  lanes        small messages beside bulk, what a message costs, and what a link does\n"
     "  network      the carriers on impaired paths; as root\n"
     "  page         docs/reference/benchmarks.md from the newest results\n"
     "  --self-test  tests the instruments, measures nothing\n"

@@ -75,6 +75,12 @@ cpu_seconds_grow_with_work_test_() ->
                       ?assert(bench_machine:cpu_seconds(os:getpid()) - Before >= 0.1)
                   end}.
 
+resident_memory_grows_with_what_is_held_test() ->
+    Before = bench_machine:resident_bytes(os:getpid()),
+    Held = binary:copy(<<1>>, 32 * 1_048_576),
+    Grown = bench_machine:resident_bytes(os:getpid()) - Before,
+    ?assert(Grown >= byte_size(Held) div 2 andalso Grown < 2 * byte_size(Held)).
+
 a_stream_that_skips_a_message_is_noticed_test() ->
     ?assertEqual({'EXIT', wrong_message}, fed_sink([{0, <<1, 2>>}, {2, <<1, 2>>}])).
 
