@@ -17,7 +17,7 @@ Whoever reads it must not have to compare numbers to find out where we lose, so 
 -spec page(#{bench_report:subject() => bench_report:report()}, file:filename()) -> iodata().
 page(Reports, Chart) ->
     ["# Benchmarks\n\n"
-     "How fast barrel_p2p is beside what OTP has for the same job, measured on one machine in one run.\n"
+     "How fast barrel_p2p is beside what OTP has for the same job. Each table is one run on one machine.\n"
      "`bench/run.sh page` made this page from the newest results; nothing in it was written by hand.\n"
      "[The benchmark](../../bench/README.md) says how each row is measured and how to read it.\n\n"
      "Repeat it on a quiet machine:\n\n```sh\n", [[command(Subject), "\n"] || Subject <- subjects()], "bench/run.sh page\n```\n\n"
