@@ -9,8 +9,6 @@ them alike.
 
 -export([main/0]).
 
-%% More than this beside our own VMs, and the numbers say something about the neighbours.
--define(BUSY_SHARE, 0.05).
 -define(BUSY_LOAD_PER_CORE, 0.25).
 
 -spec main() -> no_return().
@@ -48,10 +46,10 @@ find_ours(#{carriers := Carriers, ebin := Ebin}) ->
     end.
 
 run(#{carriers := Carriers, settings := #{rounds := Rounds} = Settings, mode := Mode} = Options) ->
-    Machine = (bench_machine:describe())#{commit => setting(commit), barrel_p2p => our_version()},
+    Machine = (bench_machine:describe())#{commit => list_to_binary(bench_report:argument(commit)), barrel_p2p => our_version()},
     Load = bench_machine:load(),
     Utc = calendar:system_time_to_rfc3339(erlang:system_time(second), [{offset, "Z"}]),
-    io:put_chars([caption(Machine), "\n", opening(Load, Machine), "\n"]),
+    io:put_chars([bench_machine:caption(Machine), "\n", opening(Load, Machine), "\n"]),
     _ = Mode =:= quick andalso io:put_chars("Quick run: shows that everything works, says nothing about speed.\n"),
     Runs = [turn(Round, Carrier, Settings) || Round <- lists:seq(1, Rounds), Carrier <- rotated(Round, Carriers)],
     Summary = bench_result:summary(in_order(Runs, Carriers)),
@@ -60,12 +58,12 @@ run(#{carriers := Carriers, settings := #{rounds := Rounds} = Settings, mode := 
     Report = #{utc => list_to_binary(Utc), mode => Mode, settings => Settings, machine => Machine, load_at_start => Load,
                metrics => [maps:map(fun json_text/2, Metric) || Metric <- bench_metric:all()], runs => Runs, goals => Verdicts,
                medians => maps:get(medians, Summary), ratios => maps:get(ratios, Summary)},
-    Chart = bench_chart:svg(in_order(Runs, Carriers), Summary, caption(Machine) ++ ", " ++ Utc),
+    Chart = bench_chart:svg(in_order(Runs, Carriers), Summary, bench_machine:caption(Machine) ++ ", " ++ Utc),
     write(Options, Utc, [{".json", bench_json:encode(Report)}, {".svg", Chart}]),
     0.
 
 turn(Round, {Name, Module}, #{rounds := Rounds} = Settings) ->
-    Folder = filename:join(setting(temp), lists:concat([Name, "_", Round])),
+    Folder = filename:join(bench_report:argument(temp), lists:concat([Name, "_", Round])),
     Run = bench_pair:with(Module, Folder, fun(Pair) -> observed(Pair, Settings) end),
     io:put_chars(bench_table:progress(Run#{round => Round, carrier => Name}, Rounds)),
     Run#{round => Round, carrier => Name}.
@@ -82,7 +80,7 @@ own_seconds(Pair) ->
 %% What the VMs of the last turns had to say.
 logs() ->
     [["\n", File, ":\n", element(2, {ok, _} = file:read_file(File))]
-     || File <- filelib:wildcard(filename:join([setting(temp), "*", "*.log"])), filelib:file_size(File) > 0].
+     || File <- filelib:wildcard(filename:join([bench_report:argument(temp), "*", "*.log"])), filelib:file_size(File) > 0].
 
 rotated(Round, Carriers) ->
     {Front, Back} = lists:split((Round - 1) rem length(Carriers), Carriers),
@@ -102,10 +100,7 @@ closing(Runs) ->
     Stolen = lists:max([Share || #{stolen := Share} <- Runs]),
     [io_lib:format("Up to ~b % of the machine went to other processes during a turn, ~b % to the hypervisor.~n",
                    [round(100 * Others), round(100 * Stolen)]),
-     ["WARNING: the machine was not quiet; do not quote these numbers\n" || max(Others, Stolen) > ?BUSY_SHARE]].
-
-caption(#{cpu := Cpu, cores := Cores, kernel := Kernel, otp := Otp, crypto := Crypto, commit := Commit}) ->
-    lists:flatten(io_lib:format("~ts, ~b cores, Linux ~ts, OTP ~ts, ~ts, commit ~ts", [Cpu, Cores, Kernel, Otp, Crypto, Commit])).
+     ["WARNING: the machine was not quiet; do not quote these numbers\n" || bench_machine:is_busy(max(Others, Stolen))]].
 
 our_version() ->
     _ = application:load(barrel_p2p),
@@ -124,11 +119,3 @@ write(#{out := Out}, Utc, Files) ->
 
 json_text(_Key, Text) when is_list(Text) -> unicode:characters_to_binary(Text);
 json_text(_Key, Other) -> Other.
-
-%% What run.sh hands over: `temp`, an empty folder that it removes, and `commit`.
-setting(Key) ->
-    {ok, [[Value]]} = init:get_argument(list_to_atom("bench_" ++ atom_to_list(Key))),
-    case Key of
-        commit -> list_to_binary(Value);
-        temp -> Value
-    end.

@@ -8,8 +8,13 @@ A carrier named `c` is the module `bench_carrier_c`; adding one takes nothing el
 
 -export([module/1, names/0]).
 
-%% Flags and environment of one VM. `Folder` is empty, private to the pair of VMs and removed after it.
--callback vm(Folder :: file:filename(), Role :: first | second) -> {Flags :: [string()], Environment :: [{string(), string()}]}.
+-export_type([role/0]).
+
+%% `first` starts before all others of its folder.
+-type role() :: first | atom().
+
+%% Flags and environment of one VM. `Folder` is empty, private to the VMs of one measurement and removed after it.
+-callback vm(Folder :: file:filename(), Role :: role()) -> {Flags :: [string()], Environment :: [{string(), string()}]}.
 
 %% Called on a VM that has no connected nodes: is nothing of an earlier connection left that would make the next one cheaper?
 -callback idle() -> boolean().

@@ -7,7 +7,7 @@ barrel_p2p with its three flags and every setting at its default; only the folde
 
 -export([vm/2, idle/0]).
 
--spec vm(file:filename(), first | second) -> {[string()], [{string(), string()}]}.
+-spec vm(file:filename(), bench_carrier:role()) -> {[string()], [{string(), string()}]}.
 vm(Folder, Role) ->
     Own = filename:join(Folder, atom_to_list(Role)),
     Flags = ["-proto_dist", "barrel_p2p", "-epmd_module", "barrel_p2p_epmd", "-start_epmd", "false",

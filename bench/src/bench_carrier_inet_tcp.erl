@@ -7,7 +7,7 @@ OTP's default carrier, with OTP's own epmd.
 
 -export([vm/2, idle/0]).
 
--spec vm(file:filename(), first | second) -> {[string()], [{string(), string()}]}.
+-spec vm(file:filename(), bench_carrier:role()) -> {[string()], [{string(), string()}]}.
 vm(_Folder, _Role) ->
     {["-start_epmd", "false", "-proto_dist", "inet_tcp"], bench_epmd:environment()}.
 

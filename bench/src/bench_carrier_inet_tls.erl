@@ -9,12 +9,12 @@ OTP's TLS carrier, TLS 1.3 only. Both sides show a P-256 certificate and check t
 
 -include_lib("public_key/include/public_key.hrl").
 
--spec vm(file:filename(), first | second) -> {[string()], [{string(), string()}]}.
+-spec vm(file:filename(), bench_carrier:role()) -> {[string()], [{string(), string()}]}.
 vm(Folder, Role) ->
     OptFile = filename:join(Folder, "tls.conf"),
     case Role of
         first -> write_options(Folder, OptFile);
-        second -> ok
+        _ -> ok
     end,
     {["-start_epmd", "false", "-proto_dist", "inet_tls", "-ssl_dist_optfile", OptFile], bench_epmd:environment()}.
 

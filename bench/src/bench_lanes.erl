@@ -14,12 +14,12 @@ Runs the benchmark of mixed load: many small senders beside few large ones, over
 main() ->
     ok = io:setopts([{encoding, unicode}]),
     case init:get_plain_arguments() of
-        ["lanes"] -> halt(run(?ROUNDS, #{warm_ms => 1_000, small_ms => 3_000, mixed_ms => 5_000}));
-        ["lanes", "--quick"] -> halt(run(1, #{warm_ms => 100, small_ms => 300, mixed_ms => 500}));
+        ["lanes"] -> halt(run(full, ?ROUNDS, #{warm_ms => 1_000, small_ms => 3_000, mixed_ms => 5_000, links => 20, links_ms => 3_000}));
+        ["lanes", "--quick"] -> halt(run(quick, 1, #{warm_ms => 100, small_ms => 300, mixed_ms => 500, links => 3, links_ms => 500}));
         _ -> io:put_chars(standard_error, "usage: bench/run.sh lanes [--quick]\n"), halt(2)
     end.
 
-run(Rounds, Settings) ->
+run(Mode, Rounds, Settings) ->
     _ = code:add_patha(filename:absname("_build/default/lib/barrel_p2p/ebin")),
     Carriers = bench_carrier:names(),
     Load = bench_machine:load(),
@@ -27,7 +27,8 @@ run(Rounds, Settings) ->
     Runs = [turn(Round, Name, Settings) || Round <- lists:seq(1, Rounds), Name <- rotated(Round, Carriers)],
     Medians = [{Name, medians([Values || #{carrier := C, values := Values} <- Runs, C =:= Name])} || Name <- Carriers],
     io:put_chars(["\n", head(Carriers), rows(bench_lanes_row:all(), "", Medians)]),
-    write(#{machine => bench_machine:describe(), load_at_start => Load, settings => Settings, runs => Runs, medians => maps:from_list(Medians)}),
+    ok = bench_report:write(lanes, #{mode => Mode, machine => bench_machine:describe(), load_at_start => Load, settings => Settings, runs => Runs,
+                                     medians => maps:from_list(Medians)}),
     0.
 
 %% Every round starts with another carrier, as in `bench`.
@@ -37,13 +38,14 @@ rotated(Round, Carriers) ->
 
 turn(Round, Name, Settings) ->
     {ok, Module} = bench_carrier:module(Name),
-    Folder = filename:join(argument(bench_temp), lists:concat([Name, "_", Round])),
+    Folder = filename:join(bench_report:argument(temp), lists:concat([Name, "_", Round])),
     Usage = bench_machine:usage(),
     {Values, Seconds} =
         bench_pair:with(Module, Folder, fun(Pair) -> {bench_lanes_row:measure(Pair, Settings), bench_pair:cpu_seconds(Pair)} end),
     #{others := Others} = bench_machine:shares(Usage, bench_machine:usage(), Seconds),
+    Memory = bench_links:memory(Module, Folder ++ "_links", Settings),
     io:format("round ~b  ~s done, others used ~b % of the machine~n", [Round, Name, round(100 * Others)]),
-    #{round => Round, carrier => Name, values => Values, others => Others}.
+    #{round => Round, carrier => Name, values => maps:merge(Values, Memory), others => Others}.
 
 medians(Runs) ->
     maps:map(fun(Key, _) -> bench_statistics:median([maps:get(Key, Values) || Values <- Runs]) end, hd(Runs)).
@@ -66,17 +68,6 @@ ratio(#{key := Key, better := Better}, Medians) ->
 mark(better) -> " +";
 mark(worse) -> " -";
 mark(_) -> "".
-
-write(Report) ->
-    Utc = calendar:system_time_to_rfc3339(erlang:system_time(second), [{offset, "Z"}]),
-    File = filename:join("bench/results", [Char || Char <- Utc, Char =/= $:, Char =/= $-] ++ "-lanes.json"),
-    ok = filelib:ensure_dir(File),
-    ok = file:write_file(File, bench_json:encode(Report#{utc => list_to_binary(Utc), commit => list_to_binary(argument(bench_commit))})),
-    io:put_chars(["wrote ", File, "\n"]).
-
-argument(Name) ->
-    {ok, [[Value]]} = init:get_argument(Name),
-    Value.
 
 left(Text, Width) -> string:pad(Text, Width).
 right(Text, Width) -> string:pad(Text, Width, leading).

@@ -21,7 +21,8 @@ A pinger waits for each echo before it sends again, so its longest wait is also 
 -spec all() -> [row(), ...].
 all() ->
     [row(key(small_cpu, N), "CPU of a small message, both VMs", counted(N, "sender"), "µs", lower) || N <- ?SMALL_SENDERS] ++
-    lists:append([cell(Pingers, Streams) || Streams <- ?STREAMS, Pingers <- ?PINGERS]).
+    lists:append([cell(Pingers, Streams) || Streams <- ?STREAMS, Pingers <- ?PINGERS]) ++
+    [row(Key, "Memory of a link", Label, "KiB", lower) || {Key, Label} <- [{link_idle, "idle"}, {link_busy, "streaming 1 MiB messages"}]].
 
 cell(Pingers, Streams) ->
     Group = counted(Pingers, "pinger") ++ " beside " ++ counted(Streams, "stream") ++ " of 1 MiB",

@@ -4,13 +4,15 @@
 What the numbers were measured on, and whether the machine was busy with something else. Reads `/proc`, so it needs Linux.
 """.
 
--export([describe/0, load/0, cpu_seconds/1, usage/0, shares/3]).
+-export([describe/0, caption/1, load/0, cpu_seconds/1, resident_bytes/1, usage/0, shares/3, is_busy/1]).
 
 -export_type([usage/0]).
 
 %% Ticks since boot, summed over all CPUs.
 -type usage() :: #{busy := non_neg_integer(), stolen := non_neg_integer(), total := non_neg_integer()}.
 
+%% More than this beside our own VMs, and the numbers say something about the neighbours.
+-define(BUSY_SHARE, 0.05).
 %% USER_HZ is 100 on every Linux that Erlang runs on; it is the unit of /proc whatever the kernel's own tick is.
 -define(TICKS_PER_SECOND, 100).
 
@@ -22,6 +24,11 @@ describe() ->
       otp => otp_version(),
       erts => text(erlang:system_info(version)),
       crypto => crypto_library()}.
+
+%% One line; `commit` is that of the project.
+-spec caption(#{atom() => binary() | integer()}) -> string().
+caption(#{cpu := Cpu, cores := Cores, kernel := Kernel, otp := Otp, crypto := Crypto, commit := Commit}) ->
+    lists:flatten(io_lib:format("~ts, ~b cores, Linux ~ts, OTP ~ts, ~ts, commit ~ts", [Cpu, Cores, Kernel, Otp, Crypto, Commit])).
 
 %% The load average of the last minute.
 -spec load() -> float().
@@ -39,6 +46,13 @@ cpu_seconds(OsPid) ->
     Fields = binary:split(Rest, <<" ">>, [global]),
     (binary_to_integer(lists:nth(12, Fields)) + binary_to_integer(lists:nth(13, Fields))) / ?TICKS_PER_SECOND.
 
+%% Memory of one process that is in use and no part of a file: not its program, not its libraries.
+-spec resident_bytes(string()) -> non_neg_integer().
+resident_bytes(OsPid) ->
+    {ok, Status} = file:read_file("/proc/" ++ OsPid ++ "/status"),
+    {match, [Kilobytes]} = re:run(Status, "^RssAnon:\\s*([0-9]+) kB", [multiline, {capture, all_but_first, binary}]),
+    1024 * binary_to_integer(Kilobytes).
+
 -spec usage() -> usage().
 usage() ->
     {ok, Stat} = file:read_file("/proc/stat"),
@@ -53,6 +67,11 @@ usage() ->
 shares(From, To, OwnSeconds) ->
     #{busy := Busy, stolen := Stolen, total := Total} = maps:map(fun(Key, Ticks) -> Ticks - maps:get(Key, From) end, To),
     #{others => max(0.0, (Busy - OwnSeconds * ?TICKS_PER_SECOND) / max(1, Total)), stolen => Stolen / max(1, Total)}.
+
+%% Whether so large a share of the machine for others makes a measurement worthless.
+-spec is_busy(float()) -> boolean().
+is_busy(Share) ->
+    Share > ?BUSY_SHARE.
 
 cpu_model() ->
     {ok, Info} = file:read_file("/proc/cpuinfo"),

@@ -43,10 +43,16 @@ metric(Key, Group, Label, Unit, Better) ->
 -spec goals() -> [goal(), ...].
 goals() ->
     [#{key => ping_p50_us, base => inet_tls, at_most => 0.85},
-     #{key => small_1_per_s, base => inet_tcp, at_least => 1.2},
-     #{key => bulk_1m_mb_s, base => inet_tls, at_least => 5.0},
+     #{key => small_1_per_s, base => inet_tcp, at_least => 1.5},
+     #{key => small_16_per_s, base => inet_tcp, at_least => 1.1},
+     #{key => bulk_64k_mb_s, base => inet_tcp, at_least => 0.4},
+     #{key => bulk_1m_mb_s, base => inet_tls, at_least => 10.0},
      #{key => bulk_1m_mb_s, base => inet_tcp, at_least => 0.45},
-     #{key => connect_ms, base => inet_tls, at_most => 1.0}].
+     #{key => bulk_1m_mb_s, base => inet_tcp, at_least => 0.7},
+     #{key => beside_p50_ms, base => inet_tcp, at_most => 0.25},
+     #{key => beside_p99_ms, base => inet_tcp, at_most => 0.5},
+     #{key => connect_ms, base => inet_tls, at_most => 1.0},
+     #{key => cpu_1m_s_gb, base => inet_tls, at_most => 0.3}].
 
 -spec settings(full | quick) -> settings().
 settings(full) ->

@@ -36,7 +36,7 @@ run(Path, Mode) ->
     Cells = [cell(Path, Impairment, Contestants, Settings) || Impairment <- bench_network_cell:all(Mode)],
     Shares = [share(Path, Pair, Settings) || Pair <- rivals(Contestants)],
     Report = #{mode => Mode, machine => Machine, load_at_start => Load, settings => Settings, cells => Cells, shares => Shares},
-    write(Report),
+    ok = bench_report:write(network, Report),
     0.
 
 settings(full) -> #{warm_ms => 2_000, measure_ms => 5_000, share_ms => 60_000};
@@ -79,25 +79,15 @@ mark(_) -> "".
 
 share(Path, {#{name := First} = A, #{name := Second} = B, {Least, Most}}, Settings) ->
     Part = bench_network_cell:shares(Path, {A, B}, {folder("share"), Settings}),
-    Verdict = case Part >= Least andalso Part =< Most of
-                  true -> "reached";
-                  false -> "MISSED"
-              end,
+    Reached = Part >= Least andalso Part =< Most,
     io:format("~ts, joined by ~ts: ~b : ~b (~ts ~b to ~b)~n",
-              [First, Second, round(100 * Part), round(100 * (1 - Part)), Verdict, round(100 * Least), round(100 * Most)]),
-    #{first => list_to_binary(First), second => list_to_binary(Second), part_of_first => Part}.
+              [First, Second, round(100 * Part), round(100 * (1 - Part)), case Reached of true -> "reached"; false -> "MISSED" end,
+               round(100 * Least), round(100 * Most)]),
+    #{first => list_to_binary(First), second => list_to_binary(Second), part_of_first => Part,
+      at_least => Least, at_most => Most, reached => Reached}.
 
 folder(Name) ->
-    {ok, [[Temp]]} = init:get_argument(bench_temp),
-    filename:join(Temp, lists:concat([Name, erlang:unique_integer([positive])])).
-
-write(Report) ->
-    {ok, [[Commit]]} = init:get_argument(bench_commit),
-    Utc = calendar:system_time_to_rfc3339(erlang:system_time(second), [{offset, "Z"}]),
-    File = filename:join("bench/results", [Char || Char <- Utc, Char =/= $:, Char =/= $-] ++ "-network.json"),
-    ok = filelib:ensure_dir(File),
-    ok = file:write_file(File, bench_json:encode(Report#{utc => list_to_binary(Utc), commit => list_to_binary(Commit)})),
-    io:put_chars(["wrote ", File, "\n"]).
+    filename:join(bench_report:argument(temp), lists:concat([Name, erlang:unique_integer([positive])])).
 
 left(Text, Width) -> string:pad(Text, Width).
 right(Text, Width) -> string:pad(Text, Width, leading).

@@ -14,14 +14,16 @@ The command line of `bench/run.sh`.
 -spec usage() -> string().
 usage() ->
     "usage: bench/run.sh [--quick] [--rounds N] [--carriers A,B,...] [--ebin DIR] [--out DIR]\n"
-    "       bench/run.sh state [--quick] | lanes [--quick] | --self-test | --help\n"
+    "       bench/run.sh state [--quick] | lanes [--quick] | network [--quick] | page [FOLDER] | --self-test | --help\n"
     "  --quick      one short round: shows that everything works, says nothing about speed\n"
     "  --rounds     rounds in which each carrier has its turn (default 3)\n"
     "  --carriers   default inet_tcp,inet_tls,barrel_p2p\n"
     "  --ebin       compiled barrel_p2p (default _build/default/lib/barrel_p2p/ebin)\n"
     "  --out        where JSON and SVG go (default bench/results)\n"
     "  state        maps, registry and clock instead of the carrier\n"
-    "  lanes        small messages beside bulk, and what a message costs\n"
+    "  lanes        small messages beside bulk, what a message costs, and what a link does\n"
+    "  network      the carriers on impaired paths; as root\n"
+    "  page         docs/reference/benchmarks.md from the newest results\n"
     "  --self-test  tests the instruments, measures nothing\n"
     "Folders are relative to the project.\n".
 

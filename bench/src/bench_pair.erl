@@ -8,13 +8,16 @@ one is measured. Emulator flags are the defaults.
 """.
 
 -export([with/3, with/4, call/4, nodes_of/1, disconnect/1, cpu_seconds/1]).
+%% One VM.
+-export([start/3, stop/1, on/4, os_pid/1]).
 
--export_type([pair/0, place/0]).
+-export_type([pair/0, vm/0, place/0]).
 
 -record(vm, {peer :: pid(), node :: node(), os_pid :: string()}).
 -record(pair, {carrier :: module(), first :: #vm{}, second :: #vm{}}).
 
 -opaque pair() :: #pair{}.
+-opaque vm() :: #vm{}.
 
 %% Where a VM runs: the host part of its name, the command that leads there, and the flags that it needs there.
 -type place() :: #{host := string(), enter := [string()], flags := [string()]}.
@@ -72,6 +75,10 @@ apart(#pair{carrier = Carrier, first = First, second = Second} = Pair) ->
 cpu_seconds(#pair{first = First, second = Second}) ->
     bench_machine:cpu_seconds(First#vm.os_pid) + bench_machine:cpu_seconds(Second#vm.os_pid).
 
+-spec start(module(), file:filename(), bench_carrier:role()) -> vm().
+start(Carrier, Folder, Role) ->
+    start(Carrier, Folder, Role, ?HERE).
+
 start(Carrier, Folder, Role, #{host := Host, enter := Enter, flags := Here}) ->
     {Flags, Environment} = Carrier:vm(Folder, Role),
     Name = lists:concat(["bench_", Role, "_", os:getpid(), "_", erlang:unique_integer([positive])]),
@@ -89,13 +96,19 @@ command(Enter) ->
     {Program, Arguments}.
 
 %% The next pair must find the machine idle, so a VM has ended only when its process is gone.
+-spec stop(vm()) -> ok.
 stop(#vm{peer = Peer, os_pid = OsPid}) ->
     unlink(Peer),
     _ = try peer:stop(Peer) catch exit:_ -> already_gone end,
     wait_until(fun() -> not filelib:is_dir("/proc/" ++ OsPid) end, {still_running, OsPid}).
 
+-spec on(vm(), module(), atom(), [term()]) -> term().
 on(#vm{peer = Peer}, Module, Function, Arguments) ->
     peer:call(Peer, Module, Function, Arguments, ?CALL_MS).
+
+-spec os_pid(vm()) -> string().
+os_pid(#vm{os_pid = OsPid}) ->
+    OsPid.
 
 wait_until(Condition, What) ->
     wait_until(Condition, What, erlang:monotonic_time(millisecond) + ?STOP_MS).

@@ -4,13 +4,15 @@
 From the values of all rounds to what is reported: medians, ratios, goals reached. Table, chart and JSON show this and compute nothing.
 """.
 
--export([summary/1, samples/3, verdicts/1]).
+-export([summary/1, samples/3, ratios/1, verdicts/1]).
 
--export_type([run/0, summary/0, verdict/0]).
+-export_type([run/0, medians/0, ratios/0, summary/0, verdict/0]).
 
 %% One pair of VMs in one round.
 -type run() :: #{round := pos_integer(), carrier := atom(), values := bench_metric:values(), others := float(), stolen := float()}.
--type summary() :: #{carriers := [atom()], medians := #{atom() => bench_metric:values()}, ratios := #{atom() => #{atom() => term()}}}.
+-type medians() :: #{Carrier :: atom() => #{Key :: term() => bench_statistics:value()}}.
+-type ratios() :: #{Base :: atom() => #{Key :: term() => term()}}.
+-type summary() :: #{carriers := [atom()], medians := medians(), ratios := ratios()}.
 -type verdict() :: #{goal := bench_metric:goal(), ratio := term(), reached := boolean()}.
 
 -define(OURS, barrel_p2p).
@@ -27,7 +29,15 @@ summary(Runs) ->
 samples(Runs, Carrier, Key) ->
     [maps:get(Key, Values) || #{carrier := C, values := Values} <- Runs, C =:= Carrier].
 
--spec verdicts(summary()) -> [verdict()].
+%% Of each of our medians to that of each other carrier.
+-spec ratios(medians()) -> ratios().
+ratios(#{?OURS := Ours} = Medians) ->
+    maps:map(fun(_Base, Theirs) -> maps:map(fun(Key, Value) -> bench_statistics:ratio(Value, maps:get(Key, Theirs)) end, Ours) end,
+             maps:remove(?OURS, Medians));
+ratios(_WithoutOurs) ->
+    #{}.
+
+-spec verdicts(#{ratios := ratios(), _ => _}) -> [verdict()].
 verdicts(#{ratios := Ratios}) ->
     [#{goal => Goal, ratio => Ratio, reached => reached(Goal, Ratio)}
      || #{key := Key, base := Base} = Goal <- bench_metric:goals(),
@@ -39,12 +49,6 @@ carriers(Runs) ->
 
 medians(Runs, Carrier) ->
     maps:from_list([{Key, bench_statistics:median(samples(Runs, Carrier, Key))} || #{key := Key} <- bench_metric:all()]).
-
-ratios(#{?OURS := Ours} = Medians) ->
-    maps:map(fun(_Base, Theirs) -> maps:map(fun(Key, Value) -> bench_statistics:ratio(Value, maps:get(Key, Theirs)) end, Ours) end,
-             maps:remove(?OURS, Medians));
-ratios(_WithoutOurs) ->
-    #{}.
 
 %% A ratio of which only a bound is known reaches a goal only if every value within the bound does.
 reached(#{at_most := Limit}, {at_most, Ratio}) -> Ratio =< Limit;

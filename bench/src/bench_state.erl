@@ -16,18 +16,21 @@ Runs the benchmark of replicated state: maps, registry and clock on a cluster of
 main() ->
     ok = io:setopts([{encoding, unicode}]),
     case init:get_plain_arguments() of
-        ["state"] -> halt(run(?ROUNDS, ?MEASURE_MS));
-        ["state", "--quick"] -> halt(run(1, ?QUICK_MS));
+        ["state"] -> halt(run(full, ?ROUNDS, ?MEASURE_MS));
+        ["state", "--quick"] -> halt(run(quick, 1, ?QUICK_MS));
         _ -> io:put_chars(standard_error, "usage: bench/run.sh state [--quick]\n"), halt(2)
     end.
 
-run(Rounds, Ms) ->
+run(Mode, Rounds, Ms) ->
     _ = code:add_patha(filename:absname("_build/default/lib/barrel_p2p/ebin")),
-    {ok, [[Temp]]} = init:get_argument(bench_temp),
+    Load = bench_machine:load(),
+    Temp = bench_report:argument(temp),
     Measured = [round(filename:join(Temp, "state_" ++ integer_to_list(Round)), Ms) || Round <- lists:seq(1, Rounds)],
     Keys = maps:keys(hd(Measured)),
     Medians = maps:from_list([{Key, bench_statistics:median([maps:get(Key, Values) || Values <- Measured])} || Key <- Keys]),
     io:put_chars(["\n", head(), [line(Row, Medians) || Row <- bench_state_row:all()]]),
+    ok = bench_report:write(state, #{mode => Mode, machine => bench_machine:describe(), load_at_start => Load,
+                                     settings => #{rounds => Rounds, measure_ms => Ms}, rounds => Measured, medians => Medians}),
     0.
 
 round(Folder, Ms) ->
@@ -53,17 +56,11 @@ beside(#{}, _Value, _Values) ->
     left("", 2 * ?COLUMN + 32).
 
 promise(Row, Values) ->
-    case {bench_state_row:verdict(Row, Values), Row} of
-        {none, _} -> "";
-        {Verdict, #{goal := {ratio, Base, How, Limit}}} -> text(Verdict, How, [bench_number:text(Limit), " x ", atom_to_list(Base)]);
-        {Verdict, #{goal := {How, Limit}}} -> text(Verdict, How, bench_number:text(Limit))
+    case bench_state_row:verdict(Row, Values) of
+        none -> "";
+        reached -> ["reached  ", bench_state_row:limit(Row)];
+        missed -> ["MISSED   ", bench_state_row:limit(Row)]
     end.
-
-text(Verdict, How, Limit) ->
-    [case Verdict of reached -> "reached  "; missed -> "MISSED   " end, sign(How), " ", Limit].
-
-sign(at_most) -> "≤";
-sign(at_least) -> "≥".
 
 left(Text, Width) -> string:pad(Text, Width).
 right(Text, Width) -> string:pad(Text, Width, leading).

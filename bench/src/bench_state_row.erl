@@ -4,7 +4,7 @@
 What is measured of maps, registry and clock: the rows, the promise of each, and what stands beside it for comparison.
 """.
 
--export([all/0, verdict/2]).
+-export([all/0, verdict/2, limit/1]).
 
 -export_type([row/0, values/0]).
 
@@ -45,3 +45,10 @@ verdict(#{}, _Values) ->
 judged(at_most, Value, Limit) when Value =< Limit -> reached;
 judged(at_least, Value, Limit) when Value >= Limit -> reached;
 judged(_, _, _) -> missed.
+
+%% The promise of a row that has one, as text.
+-spec limit(row() | {at_most | at_least, number()}) -> string().
+limit(#{goal := {ratio, Base, How, Limit}}) -> limit({How, Limit}) ++ " × " ++ atom_to_list(Base);
+limit(#{goal := Goal}) -> limit(Goal);
+limit({at_most, Limit}) -> "≤ " ++ bench_number:text(Limit);
+limit({at_least, Limit}) -> "≥ " ++ bench_number:text(Limit).

@@ -4,7 +4,7 @@
 The result as text for a terminal.
 """.
 
--export([progress/2, result/1, verdicts/1]).
+-export([progress/2, result/1, verdicts/1, goal/1, arrow/1, mark/1]).
 
 -define(LABEL, 26).
 -define(COLUMN, 13).
@@ -46,19 +46,27 @@ verdicts([]) ->
 verdicts(Verdicts) ->
     ["\nGoals\n" | [verdict(V) || V <- Verdicts]].
 
-verdict(#{goal := #{key := Key, base := Base} = Goal, ratio := Ratio, reached := Reached}) ->
+verdict(#{goal := Goal, ratio := Ratio, reached := Reached}) ->
+    {Row, Limit} = goal(Goal),
+    [left("  " ++ Row, 34), left(Limit, 22), right(bench_number:ratio(Ratio), 10),
+     case Reached of true -> "   reached"; false -> "   MISSED" end, "\n"].
+
+%% The row that a goal is about, and the limit.
+-spec goal(bench_metric:goal()) -> {string(), string()}.
+goal(#{key := Key, base := Base} = Goal) ->
     [#{group := Group, label := Label}] = [M || #{key := K} = M <- bench_metric:all(), K =:= Key],
     {Sign, Limit} =
         case Goal of
             #{at_most := Most} -> {"≤", Most};
             #{at_least := Least} -> {"≥", Least}
         end,
-    [left("  " ++ Group ++ ", " ++ Label, 34), left([Sign, " ", bench_number:ratio(Limit), " ", atom_to_list(Base)], 22),
-     right(bench_number:ratio(Ratio), 10), case Reached of true -> "   reached"; false -> "   MISSED" end, "\n"].
+    {Group ++ ", " ++ Label, lists:flatten([Sign, " ", bench_number:ratio(Limit), " ", atom_to_list(Base)])}.
 
+-spec arrow(lower | higher) -> string().
 arrow(higher) -> "↑";
 arrow(lower) -> "↓".
 
+-spec mark(better | worse | same | unknown) -> string().
 mark(better) -> "+";
 mark(worse) -> "-";
 mark(same) -> "=";
