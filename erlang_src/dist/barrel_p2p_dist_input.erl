@@ -10,7 +10,7 @@ in between, some could overtake others. What has arrived waits in native code un
 -export([start_link/0, serve/2, recv/2, go/2]).
 
 %% Packets that wait, oldest first; who waits for a packet; whether the link is still there.
--record(handshake, {channel = none :: none | barrel_p2p_nif:channel(), packets = [] :: [binary()], waiting = none :: none | {pid(), reference()},
+-record(handshake, {channel = none :: none | barrel_p2p_nif:channel(), packets = [] :: [nonempty_binary()], waiting = none :: none | {pid(), reference()},
                     closed = false :: false | atom()}).
 
 -spec start_link() -> pid().
@@ -81,7 +81,7 @@ answer(#handshake{waiting = {From, Ref}, channel = Channel, closed = Closed} = S
 answer(State) ->
     State.
 
--spec split(binary()) -> [binary()].
+-spec split(binary()) -> [nonempty_binary()].
 split(Batch) ->
     [Packet || <<Length:32, Packet:Length/binary>> <= Batch, Length > 0].
 
