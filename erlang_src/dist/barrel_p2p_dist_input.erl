@@ -10,7 +10,9 @@ in between, some could overtake others. What has arrived waits in native code un
 -export([start_link/0, serve/2, recv/2, go/2]).
 
 %% Packets that wait, oldest first; who waits for a packet; whether the link is still there.
--record(handshake, {channel = none :: none | barrel_p2p_nif:channel(), packets = [] :: [nonempty_binary()], waiting = none :: none | {pid(), reference()},
+-record(handshake, {channel = none :: none | barrel_p2p_nif:channel(),
+                    packets = [] :: [nonempty_binary()],
+                    waiting = none :: none | {pid(), reference()},
                     closed = false :: false | atom()}).
 
 -spec start_link() -> pid().
