@@ -10,6 +10,8 @@ Documents that are run: their code blocks, and Erlang shells that do what a read
 -define(PROMPT, "\\([a-z]+@127\\.0\\.0\\.1\\)").
 %% What the log of a node says at any time: a heading and a line.
 -define(REPORT, "=[A-Z]+ REPORT==== [^\n]*\n[^\n]*\n").
+%% What the shell of OTP 29 says of a line that waits.
+-define(PATIENCE, "Command is taking a long time[^\n]*\n").
 
 %% The code blocks of one language.
 blocks(Language, Text) ->
@@ -51,7 +53,7 @@ check(Shell, Number, Block) ->
 line(Shell, Number, [Expression | Expected]) ->
     true = port_command(Shell, [Expression, "\n"]),
     Output = prompt(Shell, Number + 1, <<>>),
-    Answer = string:trim(re:replace(Output, [?PROMPT, "[0-9]+> |", ?REPORT], "", [global, {return, binary}])),
+    Answer = string:trim(re:replace(Output, [?PROMPT, "[0-9]+> |", ?REPORT, "|", ?PATIENCE], "", [global, {return, binary}])),
     [Value =:= Answer orelse error({unexpected, Expression, Value, Answer}) || Value <- Expected],
     Number + 1.
 
