@@ -6,7 +6,7 @@
 
 use super::record::{self, Record};
 use super::signals::{Frozen, One, Run, Signals};
-use barrel_p2p_dist::lanes::{Lie, Mark, Sorter, LIGHT};
+use barrel_p2p_dist::lanes::{Lie, Mark, Sorter, LIGHT, MAX_LANES};
 use barrel_p2p_dist::scan::{Process, Sender};
 use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
@@ -87,6 +87,8 @@ pub(super) struct Outbox {
     lanes: Vec<Lane>,
     /// What the peer is to be told of its lanes.
     reports: Vec<Mark>,
+    /// What it was told, or is to be told, at the most.
+    told: [u64; MAX_LANES],
     held: BTreeSet<Sender>,
     producer_waits: bool,
     /// A lane waits for another one to be written.
@@ -104,6 +106,7 @@ impl Outbox {
             sorter,
             lanes,
             reports: Vec::new(),
+            told: [0; MAX_LANES],
             held: BTreeSet::new(),
             producer_waits: false,
             blocked: false,
@@ -274,8 +277,13 @@ impl Outbox {
         wake
     }
 
-    /// Tells the peer what was given out of one of its lanes. The last word counts.
+    /// Tells the peer what was given out of one of its lanes. Two threads may bring two reports in the wrong order; a peer that heard them so would
+    /// take us for a liar.
     pub(super) fn report(&mut self, mark: Mark) {
+        if mark.position <= self.told[mark.lane] {
+            return;
+        }
+        self.told[mark.lane] = mark.position;
         self.reports.retain(|other| other.lane != mark.lane);
         self.reports.push(mark);
     }
@@ -315,5 +323,57 @@ impl Outbox {
         if !marks.is_empty() {
             self.queue(LIGHT, Entry::Wait(marks));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(bytes: usize) -> Bytes {
+        Bytes::from(vec![0; bytes])
+    }
+
+    fn step(outbox: &mut Outbox) -> Step {
+        match outbox.next(LIGHT) {
+            Next::Step(step) => step,
+            Next::Blocked | Next::Nothing => panic!("nothing to write"),
+        }
+    }
+
+    #[test]
+    fn the_producer_is_told_busy_once_and_woken_once() {
+        let mut outbox = Outbox::new(1);
+        assert_eq!(outbox.push([chunk(400 * 1024), chunk(400 * 1024)]), Accepted::Ready);
+        assert_eq!(outbox.push([chunk(400 * 1024)]), Accepted::Busy);
+        let first = step(&mut outbox);
+        assert_eq!((first.chunks.len(), first.bytes), (1, 400 * 1024));
+        assert!(!outbox.written(LIGHT, first.bytes));
+        let second = step(&mut outbox);
+        assert!(outbox.written(LIGHT, second.bytes));
+        let third = step(&mut outbox);
+        assert!(!outbox.written(LIGHT, third.bytes));
+        assert_eq!((outbox.next(LIGHT), outbox.waiting_bytes()), (Next::Nothing, 0));
+    }
+
+    #[test]
+    fn a_closed_outbox_keeps_what_it_has() {
+        let mut outbox = Outbox::new(8);
+        outbox.push([Bytes::from_static(b"nok")]);
+        outbox.close();
+        assert_eq!(outbox.push([Bytes::from_static(b"late")]), Accepted::Closed);
+        assert_eq!(step(&mut outbox).chunks, [Bytes::from_static(b"nok")]);
+    }
+
+    /// The peer closed the connection for it, once in some minutes of large messages.
+    #[test]
+    fn a_report_that_comes_late_is_not_told() {
+        let mut outbox = Outbox::new(8);
+        let mark = |position| Mark { lane: 1, position };
+        outbox.report(mark(20));
+        outbox.report(mark(10));
+        assert_eq!(step(&mut outbox).chunks, [record::encode(Record::Delivered, [mark(20)])]);
+        outbox.report(mark(15));
+        assert_eq!(outbox.next(LIGHT), Next::Nothing);
     }
 }
