@@ -2,7 +2,7 @@
 //! The native transport of barrel_p2p: one QUIC endpoint per node, one authenticated link per peer, channels on the links.
 //!
 //! * [`endpoint`]: start, stop, connect, state
-//! * [`channel`]: one ordered conversation with credit in both directions
+//! * [`channel`]: one conversation, bounded in both directions
 //! * [`local`]: the same for tasks that live on the I/O thread
 //! * [`host`]: the two traits through which identity and the BEAM are reached
 //! * `accept`, `dial`, `hello`, `strangers`: how a connection becomes a link, and what it costs a stranger to try

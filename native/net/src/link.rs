@@ -217,7 +217,9 @@ impl Link {
             None => None,
         };
         match (channel, wanted) {
-            (Some(channel), Some(header)) => channel.join(header.lane, recv),
+            (Some(channel), Some(header)) if channel.kind() == header.kind && channel.may_open(header.lane) => {
+                channel.join(header.lane, recv);
+            }
             _ => {
                 let _ = recv.stop(protocol_error());
             }

@@ -32,13 +32,13 @@ pub(crate) use writing::HeavyLanes;
 use crate::congestion::Wheel;
 use crate::peer::Peer;
 use crate::reason::Reason;
-use barrel_p2p_dist::lanes::Mark;
+use barrel_p2p_dist::lanes::{Mark, MAX_LANES};
 use bytes::Bytes;
 use inbox::{Inbox, Taken};
 use outbox::Outbox;
 use quinn::RecvStream;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use tokio::sync::{watch, Notify};
 use writer::Writer;
@@ -98,6 +98,8 @@ pub struct Channel {
     /// Streams of lanes that the peer has opened, and nobody reads yet.
     joined: Mutex<Vec<(usize, RecvStream)>>,
     lane_joined: Notify,
+    /// Lanes that the peer has opened, one bit for each.
+    opened: AtomicU32,
     /// There while the channel's task runs.
     writer: Mutex<Option<Writer>>,
     work: Notify,
@@ -138,6 +140,7 @@ impl Channel {
             inbox: Mutex::default(),
             joined: Mutex::default(),
             lane_joined: Notify::new(),
+            opened: AtomicU32::new(0),
             writer: Mutex::new(None),
             work: Notify::new(),
             tick: AtomicBool::new(false),
@@ -282,6 +285,13 @@ impl Channel {
         }
     }
 
+    /// The peer opens a lane, below [`MAX_LANES`]. Each one once: streams of one lane would share its part of the inbox, but each may hold half a
+    /// frame of its own.
+    pub(crate) fn may_open(&self, lane: usize) -> bool {
+        let bit = 1 << (lane % MAX_LANES);
+        self.opened.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
+
     /// The peer has opened a lane.
     pub(crate) fn join(&self, lane: usize, stream: RecvStream) {
         self.joined.lock().unwrap_or_else(PoisonError::into_inner).push((lane, stream));
@@ -369,5 +379,16 @@ impl Channel {
         if let Some(owner) = self.owner() {
             owner.failed(reason);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_is_opened_once() {
+        let channel = Channel::new(Kind::Dist);
+        assert_eq!([1, 31, 1, 31, 2].map(|lane| channel.may_open(lane)), [true, true, false, false, true]);
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What waits for the actor.
 //!
-//! Keeps: commands wait in a queue of bounded length whose payloads are bounded in bytes; what peers send is bounded by the credit of each
-//! channel (see `barrel_p2p_net::channel`), which is given back only when the actor has handled it.
+//! Keeps: commands wait in a queue of bounded length whose payloads are bounded in bytes; what peers send stays in the inbox
+//! of each channel (see `barrel_p2p_net::channel`), which is bounded, until the actor takes it.
 
 use super::ear::{Heard, LineId};
 use super::joins::JoinRequest;
