@@ -7,7 +7,8 @@ stops the sender, not the memory of anyone.
 
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([killed_controller_ends_the_connection/1, killed_input_process_ends_the_connection/1, killed_supervisor_ends_the_connection/1,
-         disconnect_is_seen_at_once_by_both/1, suspended_receiver_stops_the_sender/1, slow_receiver_gets_everything_in_order/1]).
+         disconnect_is_seen_at_once_by_both/1, suspended_receiver_stops_the_sender/1, slow_receiver_gets_everything_in_order/1,
+         what_was_sent_is_given_back/1]).
 
 -import(barrel_p2p_test, [on/2, on/3, async/2, await/2, connect/2, connected/2, start/2, watch_down/2, wait_until/3]).
 
@@ -18,7 +19,8 @@ suite() ->
 
 all() ->
     [killed_controller_ends_the_connection, killed_input_process_ends_the_connection, killed_supervisor_ends_the_connection,
-     disconnect_is_seen_at_once_by_both, suspended_receiver_stops_the_sender, slow_receiver_gets_everything_in_order].
+     disconnect_is_seen_at_once_by_both, suspended_receiver_stops_the_sender, slow_receiver_gets_everything_in_order,
+     what_was_sent_is_given_back].
 
 %% Over OTP's carrier the controller is a port and there is nobody to kill or suspend.
 init_per_testcase(Case, Config) when Case =/= disconnect_is_seen_at_once_by_both, Case =/= slow_receiver_gets_everything_in_order ->
@@ -112,7 +114,7 @@ suspended_receiver_stops_the_sender(Config) ->
     %% Whoever does not ask for nosuspend is suspended.
     Patient = on(A, fun() -> spawn(fun() -> Receiver ! hello end) end),
     ok = wait_until(suspended, fun() -> on(A, fun() -> process_info(Patient, status) end) =:= {status, suspended} end, 2_000),
-    receive after 5_500 -> Stuck = on(A, fun() -> refused_at() end) end,
+    receive after 30_000 -> Stuck = on(A, fun() -> refused_at() end) end,
     true = Stuck < 64,
     Growth = [Now - Then || {Now, Then} <- lists:zip([memory(P) || P <- [A, B]], Before)],
     ct:pal("stuck at message ~b of 1 MiB; resident memory grew by ~p MiB", [Stuck, [G div ?MIB || G <- Growth]]),
@@ -122,6 +124,21 @@ suspended_receiver_stops_the_sender(Config) ->
     all_in_order = await(Sender, 60_000),
     false = on(A, fun() -> is_process_alive(Patient) end),
     NodeB = on(A, fun() -> erpc:call(NodeB, erlang, node, []) end).
+
+%% Native code keeps what it sends where it is. The last of it has to go back though nothing follows.
+what_was_sent_is_given_back(Config) ->
+    {A, B} = proplists:get_value(pair, Config),
+    Count = 50,
+    Before = on(A, fun() -> erlang:memory(binary) end),
+    Receiver = on(B, fun() -> spawn(fun() -> receive_all(1, Count) end) end),
+    all_in_order = on(A, fun() ->
+                                 Receiver ! {report_to, self()},
+                                 Messages = [{n, N, rand:bytes(?MIB)} || N <- lists:seq(1, Count)],
+                                 _ = [Receiver ! Message || Message <- Messages],
+                                 receive {received, Result} -> Result after 60_000 -> no_report end
+                         end),
+    Collected = fun() -> _ = [erlang:garbage_collect(P) || P <- processes()], erlang:memory(binary) end,
+    ok = wait_until(given_back, fun() -> on(A, Collected) - Before < ?MIB end, 2_000).
 
 %% A message may be refused for a moment while the queues fill: stuck is what does not change for half a second.
 stuck_at(A) ->

@@ -6,6 +6,7 @@
 //! * `gossip`, `hlc`, `store`: membership, clock, stores and logs as Erlang knows them
 //! * `stores`: the stores of this VM
 //! * `payload`: frames between iovecs and bytes
+//! * `lent`: memory of the emulator that they kept, on its way back
 //! * `resource`: the handles that Erlang holds
 //! * `halt`: farewell to the peers when the VM exits
 //!
@@ -19,6 +20,7 @@ mod gossip;
 mod halt;
 mod hlc;
 mod host;
+mod lent;
 mod mailbox;
 mod owner;
 mod payload;

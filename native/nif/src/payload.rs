@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Frames between Erlang terms and bytes.
 
+use crate::lent;
 use barrel_p2p_node::{Batch, Signals, TooLong};
 use bytes::{BufMut, Bytes, BytesMut};
 use rustler::{Binary, Env, Error, ListIterator, NewBinary, NifResult, OwnedEnv, Term};
@@ -77,7 +78,15 @@ impl Reader {
 struct Referenced {
     bytes: *const u8,
     length: usize,
-    _env: Arc<OwnedEnv>,
+    env: Option<Arc<OwnedEnv>>,
+}
+
+impl Drop for Referenced {
+    fn drop(&mut self) {
+        if let Some(env) = self.env.take().and_then(Arc::into_inner) {
+            lent::done_with(env);
+        }
+    }
 }
 
 // SAFETY: the bytes of a reference-counted binary never move and never change while a term refers to it; the term lives in an
@@ -92,13 +101,13 @@ impl Referenced {
             let reference: Binary<'_> = binary.to_term(owned).decode()?;
             Ok::<_, Error>((reference.as_ptr(), reference.len()))
         })?;
-        Ok(Self { bytes, length, _env: env })
+        Ok(Self { bytes, length, env: Some(env) })
     }
 }
 
 impl AsRef<[u8]> for Referenced {
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: see `Send`; pointer and length come from the binary that `_env` keeps alive.
+        // SAFETY: see `Send`; pointer and length come from the binary that `env` keeps alive.
         unsafe { std::slice::from_raw_parts(self.bytes, self.length) }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::owner::ProcessPair;
 use crate::resource::{ChannelRes, EndpointRes};
-use crate::{atoms, encode, payload};
+use crate::{atoms, encode, lent, payload};
 use barrel_p2p_node::{Accepted, Batch, Channel, NodeName, Request};
 use rustler::{Atom, Binary, Encoder, Env, Error, ListIterator, LocalPid, NifMap, NifResult, ResourceArc, Term};
 use std::sync::Arc;
@@ -74,6 +74,7 @@ fn channel_send_signals<'a>(
     channel: ResourceArc<ChannelRes>,
     signals: ListIterator<'a>,
 ) -> NifResult<Term<'a>> {
+    lent::free();
     let signals = payload::from_terms(signals)?;
     Ok(accepted(env, channel.0.send_signals(signals)))
 }
