@@ -50,7 +50,7 @@ const LINK_STREAMS: u32 = 256;
 
 /// Largest UDP payload to probe for on a network, in bytes. A batch of 10 segments (quinn's limit) over 65,507 bytes is dropped by the
 /// kernel without an error, so a tenth of that is the most that can be used. Real paths settle at what they carry.
-const NETWORK_MTU: u16 = 6_500;
+pub(crate) const NETWORK_MTU: u16 = 6_500;
 
 /// UDP payload used on loopback from the start, in bytes: as much as one IPv6 packet of 64 KiB carries, and a little less. Each packet is a
 /// datagram of its own then, so quinn's send buffer is as large as for a batch of [`NETWORK_MTU`] (a batch of larger packets would cost
