@@ -5,10 +5,12 @@
 //! told once, and again only after it has found nothing.
 
 use super::framer::{Batch, Item};
+use super::moderation::{Moderation, TELL_BYTES};
 use barrel_p2p_dist::lanes::{Mark, Release, LIGHT, MAX_LANES};
+use std::time::Instant;
 
-/// Bytes of a lane above which it is not read on. Two batches of the largest size, so that the owner never waits for the I/O thread.
-const READ_AHEAD_BYTES: u64 = 1 << 20;
+/// Bytes of a lane above which it is not read on: as much again as the owner may not yet be told of, so that it never waits for the I/O thread.
+const READ_AHEAD_BYTES: u64 = 2 * TELL_BYTES;
 
 /// Bytes of a lane below which it is read again.
 const READ_ON_BYTES: u64 = READ_AHEAD_BYTES / 2;
@@ -23,12 +25,21 @@ pub(super) struct Inbox {
     has_news: bool,
     /// The owner knows that.
     told: bool,
+    moderation: Moderation,
     /// Of each lane: what the peer knows to be delivered.
     reported: Vec<u64>,
     /// Lanes whose reader waits for room.
     full: u32,
     /// The light lane was read to its end, and its reader waits until it is empty.
     ended: bool,
+}
+
+/// When the owner is to be told that there are frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tell {
+    Nothing,
+    Now,
+    Soon,
 }
 
 /// What a look into the inbox brought.
@@ -53,6 +64,7 @@ impl Inbox {
                 if bytes > 0 {
                     self.release.push(lane, batch, bytes);
                     self.has_news = true;
+                    self.moderation.arrived(lane == LIGHT, bytes);
                 }
             }
             Item::Wait(marks) => marks.into_iter().for_each(|mark| self.release.wait(lane, mark)),
@@ -60,11 +72,17 @@ impl Inbox {
         }
     }
 
-    /// Is the owner to be told now?
-    pub(super) fn tells(&mut self) -> bool {
-        let tells = self.has_news && !self.told;
-        self.told |= tells;
-        tells
+    /// Is the owner to be told? After [`Tell::Now`] it knows. `sent` counts what its side has sent.
+    pub(super) fn tells(&mut self, sent: u64, now: Instant) -> Tell {
+        if !self.has_news || self.told {
+            return Tell::Nothing;
+        }
+        if !self.moderation.is_due(sent, now) {
+            return Tell::Soon;
+        }
+        self.moderation.told(sent, now);
+        self.told = true;
+        Tell::Now
     }
 
     /// May this lane be read on? If not, the reader is told by [`Taken::is_awaited`].

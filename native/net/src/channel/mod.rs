@@ -13,6 +13,7 @@
 mod framer;
 mod inbox;
 mod kind;
+mod moderation;
 mod outbox;
 mod reading;
 mod record;
@@ -34,12 +35,13 @@ use crate::peer::Peer;
 use crate::reason::Reason;
 use barrel_p2p_dist::lanes::{Mark, MAX_LANES};
 use bytes::Bytes;
-use inbox::{Inbox, Taken};
+use inbox::{Inbox, Taken, Tell};
 use outbox::Outbox;
 use quinn::RecvStream;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::Instant;
 use tokio::sync::{watch, Notify};
 use writer::Writer;
 
@@ -114,6 +116,7 @@ pub struct Channel {
     /// Something was taken that somebody may wait for.
     taken: Notify,
     report_soon: Notify,
+    tell_soon: Notify,
 }
 
 impl fmt::Debug for Channel {
@@ -152,6 +155,7 @@ impl Channel {
             wheel: OnceLock::new(),
             taken: Notify::new(),
             report_soon: Notify::new(),
+            tell_soon: Notify::new(),
         }
     }
 
@@ -265,10 +269,14 @@ impl Channel {
         self.work.notify_one();
     }
 
-    /// Tells the owner that there are frames, unless it knows.
+    /// Tells the owner that there are frames, unless it knows: now, or soon.
     fn tell_owner(&self, owner: &dyn Owner) {
-        if self.inbox().tells() {
-            owner.arrived();
+        let sent = self.sent.load(Ordering::Relaxed) - self.sent_ticks.load(Ordering::Relaxed);
+        let tell = self.inbox().tells(sent, Instant::now());
+        match tell {
+            Tell::Nothing => {}
+            Tell::Now => owner.arrived(),
+            Tell::Soon => self.tell_soon.notify_one(),
         }
     }
 

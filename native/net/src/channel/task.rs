@@ -20,6 +20,10 @@ const LINGER: Duration = Duration::from_secs(1);
 /// much longer; a report costs a packet and wakes two threads.
 const REPORT_AFTER: Duration = Duration::from_millis(5);
 
+/// How long the owner of a stream is not told of the last of it: the shortest time that the runtime can wait, and longer than after which it is told at
+/// once (see `moderation`).
+const TELL_AFTER: Duration = Duration::from_millis(1);
+
 /// The two directions of the stream that a channel is opened with, which is its light lane.
 pub(crate) struct Stream {
     pub(crate) send: SendStream,
@@ -65,6 +69,7 @@ pub(crate) async fn run(
             },
             () = out_of_patience(&mut closing) => (Reason::Closed, true),
             () = report(&channel) => (Reason::Closed, true),
+            () = tell_soon(&channel, owner.as_ref()) => (Reason::Closed, true),
         }
     };
     let reason = explain(reason);
@@ -120,6 +125,15 @@ async fn report(channel: &Channel) {
         tokio::time::sleep(REPORT_AFTER).await;
         let reports = channel.inbox().reports();
         channel.tell(reports);
+    }
+}
+
+/// Tells the owner of what it was not told of at once.
+async fn tell_soon(channel: &Channel, owner: &dyn Owner) {
+    loop {
+        channel.tell_soon.notified().await;
+        tokio::time::sleep(TELL_AFTER).await;
+        channel.tell_owner(owner);
     }
 }
 
