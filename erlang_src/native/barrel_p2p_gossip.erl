@@ -7,7 +7,7 @@ There is at most one, on the running endpoint of a node that listens. Everything
 engine the node is a cluster of its own. Names become atoms only here, and only names of members, who have proved that they know the cookie.
 """.
 
--export([start/1, stop/0, handle/0, command/1, active_view/0, passive_view/0, members/0, addresses/1, life/1, stats/0]).
+-export([start/1, stop/0, handle/0, command/1, active_view/0, passive_view/0, members/0, addresses/1, life/1, remembers_since/1, stats/0]).
 -export_type([life/0]).
 
 %% Whether a node is a member, and in which life: its incarnation, which grows with every start of its distribution.
@@ -89,10 +89,25 @@ addresses(Node) ->
 %% A suspect is alive until it is proved dead.
 -spec life(node()) -> life().
 life(Node) ->
+    case living(Node) of
+        {ok, #{incarnation := Life}} -> {alive, Life};
+        gone -> gone
+    end.
+
+%% Since when the memory of a member lasts. That is before its life began if only its distribution has started anew.
+-spec remembers_since(node()) -> {ok, Ms :: non_neg_integer()} | gone.
+remembers_since(Node) ->
+    case living(Node) of
+        {ok, #{remembers_since_ms := Ms}} -> {ok, Ms};
+        gone -> gone
+    end.
+
+-spec living(node()) -> {ok, map()} | gone.
+living(Node) ->
     case handle() of
         {ok, Gossip} ->
             case barrel_p2p_nif:gossip_member(Gossip, atom_to_binary(Node)) of
-                #{state := State, incarnation := Life} when State =:= alive; State =:= suspect -> {alive, Life};
+                #{state := State} = Member when State =:= alive; State =:= suspect -> {ok, Member};
                 _ -> gone
             end;
         {error, not_distributed} ->

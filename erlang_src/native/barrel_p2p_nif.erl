@@ -222,7 +222,8 @@ gossip_members(_Gossip) -> erlang:nif_error(not_loaded).
 
 -spec gossip_member(gossip(), Node :: binary()) ->
           none | #{state := alive | suspect | down | left, addresses := [{inet:ip_address(), inet:port_number()}],
-                   incarnation := {StartedMs :: non_neg_integer(), Random :: non_neg_integer()}, public_key := binary()}.
+                   incarnation := {StartedMs :: non_neg_integer(), Random :: non_neg_integer()}, remembers_since_ms := non_neg_integer(),
+                   public_key := binary()}.
 gossip_member(_Gossip, _Node) -> erlang:nif_error(not_loaded).
 
 %% Metric names of this layer (binaries with dots) with counters and gauges.

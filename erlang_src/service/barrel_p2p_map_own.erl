@@ -3,9 +3,9 @@
 -moduledoc """
 What this node has written to a map and others have removed only because they took it for gone.
 
-A node whose distribution has started anew is in another life for the others, who remove what it wrote in the one before: with
-`prune_on_peer_down` it is taken to have lost it. If it has it still, in the memory of this VM or on its disk, it writes it again. Such a removal
-has the stamp that follows the one of the value, and no other removal of a value from an earlier life can have that.
+With `prune_on_peer_down` a node that was away for very long, or has started anew, is taken to have lost what it wrote in an earlier life. If it has
+it still, in the memory of this VM or on its disk, it writes it again. Such a removal has the stamp that follows the one of the value, and no other
+removal of a value from an earlier life can have that.
 """.
 
 -export([held/4, taken/2]).

@@ -115,7 +115,7 @@ handle_info({barrel_p2p_store, Store, {failed, Reason}}, #state{store = Store} =
     {noreply, disk_failed(Reason, State)};
 handle_info({barrel_p2p_member, Node, up}, #state{presence = Presence} = State) when Node =/= node() ->
     self() ! {show, Node, start},
-    {noreply, earlier_life_pruned(Node, State#state{presence = barrel_p2p_map_presence:up(Node, Presence)})};
+    {noreply, forgotten_pruned(Node, State#state{presence = barrel_p2p_map_presence:up(Node, Presence)})};
 handle_info({barrel_p2p_member, Node, Gone}, #state{presence = Presence, table = Table} = State) when Gone =:= down; Gone =:= left ->
     true = ets:safe_fixtable(Table, true),
     self() ! {hide, Node, {from, Node}},
@@ -278,14 +278,15 @@ watch_members(#{scan_ms := Period}) ->
     _ = erlang:send_after(Period, self(), scan),
     barrel_p2p_events:subscribe(members, self()).
 
-%% A node that has started again has nothing of what it had in memory.
--spec earlier_life_pruned(node(), #state{}) -> #state{}.
-earlier_life_pruned(Node, #state{options = #{persist := false}} = State) ->
-    case barrel_p2p_gossip:life(Node) of
-        {alive, {StartedMs, _}} -> pruned(Node, StartedMs, State);
+%% A node that has started again has nothing of what it had in memory. If only its distribution has, it has everything; to remove that and let the
+%% node write it again would put it above what others wrote meanwhile.
+-spec forgotten_pruned(node(), #state{}) -> #state{}.
+forgotten_pruned(Node, #state{options = #{persist := false}} = State) ->
+    case barrel_p2p_gossip:remembers_since(Node) of
+        {ok, SinceMs} -> pruned(Node, SinceMs, State);
         gone -> State
     end;
-earlier_life_pruned(_Node, State) ->
+forgotten_pruned(_Node, State) ->
     State.
 
 %% Every node that does this comes to the same entries. The store may stop half-way, when its log has no more room.

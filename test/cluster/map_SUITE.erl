@@ -9,13 +9,17 @@ A replicated map is the same on every node that has opened it, whatever happens 
          writes_on_both_sides_of_a_partition_meet/1, deletion_in_a_partition_is_not_undone/1, only_tombstones_travel_too/1,
          bad_value_of_another_node_is_not_shown/1, entries_of_a_view_eviction_stay/1, pruned_entries_do_not_come_back/1,
          frozen_node_gets_its_entries_shown_again/1, restarted_node_keeps_only_what_it_writes_anew/1,
-         values_of_a_node_survive_a_restart_of_its_distribution/1, values_on_the_disk_of_a_restarted_node_are_not_removed/1,
+         values_of_a_node_survive_a_restart_of_its_distribution/1, later_write_stands_when_a_distribution_comes_back/1,
+         values_in_memory_of_a_node_that_was_away_for_long_return/1, values_on_the_disk_of_a_restarted_node_are_not_removed/1,
          persistent_map_survives_kill/1,
          crash_of_an_owner_among_writers_loses_nothing/1, maps_of_the_configuration_are_open/1, deleted_map_is_deleted_here_only/1,
          many_entries_arrive_while_the_node_works/1, new_node_loads_in_steps_that_block_no_scheduler/1]).
 
 -import(barrel_p2p_test, [on/2, kill/1, wait_until/3]).
 -import(barrel_p2p_test_members, [address/1, alone/3, member/3, started/1, join/2, until_members/2, until_members/3, active/1]).
+
+%% The name of a node whose distribution is started by hand.
+-define(LATE, 'late@127.0.0.1').
 
 suite() ->
     [{timetrap, {minutes, 2}}].
@@ -25,7 +29,8 @@ all() ->
      writes_on_both_sides_of_a_partition_meet, deletion_in_a_partition_is_not_undone, only_tombstones_travel_too,
      bad_value_of_another_node_is_not_shown, entries_of_a_view_eviction_stay, pruned_entries_do_not_come_back,
      frozen_node_gets_its_entries_shown_again, restarted_node_keeps_only_what_it_writes_anew,
-     values_of_a_node_survive_a_restart_of_its_distribution, values_on_the_disk_of_a_restarted_node_are_not_removed, persistent_map_survives_kill,
+     values_of_a_node_survive_a_restart_of_its_distribution, later_write_stands_when_a_distribution_comes_back,
+     values_in_memory_of_a_node_that_was_away_for_long_return, values_on_the_disk_of_a_restarted_node_are_not_removed, persistent_map_survives_kill,
      crash_of_an_owner_among_writers_loses_nothing, maps_of_the_configuration_are_open, deleted_map_is_deleted_here_only,
      many_entries_arrive_while_the_node_works, new_node_loads_in_steps_that_block_no_scheduler].
 
@@ -255,16 +260,11 @@ restarted_node_keeps_only_what_it_writes_anew(Config) ->
     ok = put(Again, new, 4),
     ok = until([A, B, Again], [{a, 1}, {new, 4}], 30_000).
 
-%% The same VM, with all that it has in memory, in another life for the others. It may learn what they removed by a later comparison only.
+%% The same VM, with all that it has in memory, in another life for the others.
 values_of_a_node_survive_a_restart_of_its_distribution(Config) ->
-    Often = {replica_anti_entropy_ms, 1_000},
-    [A, C] = bare(Config, 2, [Often]),
+    [A, C] = bare(Config, 2, [often()]),
     _ = [open(P, #{prune_on_peer_down => true}) || P <- [A, C]],
-    Late = [Often, {discovery_backends, []}, {contact_nodes, [address(A)]}, {contact_retry_ms, 200}],
-    B = started(barrel_p2p_test:start(proplists:get_value(cluster, Config), none, #{data => "late", config => Late})),
-    Start = fun() -> {ok, _} = on(B, fun() -> net_kernel:start('late@127.0.0.1', #{name_domain => longnames}) end) end,
-    _ = Start(),
-    ok = open(B, #{prune_on_peer_down => true}),
+    B = late(Config, A),
     ok = put(A, a, 1),
     Own = [{{b, N}, N} || N <- lists:seq(1, 500), ok =:= put(B, {b, N}, N)],
     _ = [ok = put(B, Key, 2) || Key <- [removed, replaced]],
@@ -274,8 +274,59 @@ values_of_a_node_survive_a_restart_of_its_distribution(Config) ->
     %% What others do meanwhile stands.
     ok = remove(A, removed),
     ok = put(C, replaced, 3),
-    _ = Start(),
+    ok = distributed(B),
     ok = until([A, B, C], [{a, 1}, {replaced, 3} | Own], 30_000).
+
+%% The node that the returning one meets first has not heard of it.
+later_write_stands_when_a_distribution_comes_back(Config) ->
+    [#{node := NodeA} = A, #{node := NodeC} = C] = bare(Config, 2, [often()]),
+    _ = [open(P, #{prune_on_peer_down => true}) || P <- [A, C]],
+    B = late(Config, A),
+    _ = [ok = put(B, Key, 2) || Key <- [removed, replaced]],
+    ok = until([A, B, C], [{removed, 2}, {replaced, 2}]),
+    ok = on(B, fun net_kernel:stop/0),
+    ok = until([A, C], [], 20_000),
+    ok = on(A, fun() -> barrel_p2p_hyparview:block_peers([NodeC]) end),
+    ok = on(C, fun() -> barrel_p2p_hyparview:block_peers([NodeA, ?LATE]) end),
+    ok = wait_until(apart, fun() -> {active(A), active(C)} =:= {[], []} end, 10_000),
+    ok = remove(C, removed),
+    ok = put(C, replaced, 3),
+    ok = distributed(B),
+    ok = until([A, B], [{removed, 2}, {replaced, 2}], 20_000),
+    [{replaced, 3}] = content(C),
+    ok = unblock(A, C),
+    ok = until([A, B, C], [{replaced, 3}], 30_000).
+
+%% The others have removed them for good.
+values_in_memory_of_a_node_that_was_away_for_long_return(Config) ->
+    [A] = bare(Config, 1, [often(), {tombstone_max_age_ms, 4_000}]),
+    ok = open(A, #{prune_on_peer_down => true, tombstone_ttl_ms => 2_000, scan_ms => 200}),
+    B = late(Config, A),
+    ok = put(B, b, 2),
+    ok = until([A, B], [{b, 2}]),
+    ok = on(B, fun net_kernel:stop/0),
+    Removed = fun() ->
+                  {sync, Map} = on(A, fun() -> barrel_p2p_map:replica_full_sync_snapshot(m) end),
+                  barrel_p2p_ormap:get(b, Map) =:= not_found
+              end,
+    ok = wait_until(removed, Removed, 20_000),
+    ok = distributed(B),
+    ok = until([A, B], [{b, 2}], 20_000).
+
+often() ->
+    {replica_anti_entropy_ms, 1_000}.
+
+%% A member whose distribution is started by hand, with the map open.
+late(Config, Contact) ->
+    Late = [often(), {discovery_backends, []}, {contact_nodes, [address(Contact)]}, {contact_retry_ms, 200}],
+    Peer = started(barrel_p2p_test:start(proplists:get_value(cluster, Config), none, #{data => "late", config => Late})),
+    ok = distributed(Peer),
+    ok = open(Peer, #{prune_on_peer_down => true}),
+    Peer.
+
+distributed(Peer) ->
+    {ok, _} = on(Peer, fun() -> net_kernel:start(?LATE, #{name_domain => longnames}) end),
+    ok.
 
 %% The others keep nothing on the disk, so for them the node has lost what it had.
 values_on_the_disk_of_a_restarted_node_are_not_removed(Config) ->

@@ -115,13 +115,30 @@ pub struct Fingerprint(pub [u8; 32]);
 
 /// Which life of a node: a restarted node has a larger one.
 ///
-/// Ordered by start time; the random part only separates two starts within one millisecond.
+/// Ordered by start time; the rest only separates two starts within one millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Incarnation {
     /// When the node started, in milliseconds since the Unix epoch.
     pub started_ms: u64,
-    /// Random bits drawn at the start.
+    /// Random bits drawn at the start, [`RANDOM_BITS`] of them; above them the age of what the node has in memory then, in
+    /// milliseconds.
     pub random: u64,
+}
+
+/// Random bits of an incarnation. The rest is enough for 34 years.
+const RANDOM_BITS: u32 = 24;
+
+impl Incarnation {
+    /// A life that begins now, in a process that has kept its memory since then: times in milliseconds since the Unix epoch.
+    pub fn new(started_ms: u64, remembers_since_ms: u64, random: u64) -> Self {
+        let age = started_ms.saturating_sub(remembers_since_ms).min(u64::MAX >> RANDOM_BITS);
+        Self { started_ms, random: age << RANDOM_BITS | random & ((1 << RANDOM_BITS) - 1) }
+    }
+
+    /// Since when the node has lost nothing from its memory: it may have had lives before this one.
+    pub fn remembers_since_ms(&self) -> u64 {
+        self.started_ms.saturating_sub(self.random >> RANDOM_BITS)
+    }
 }
 
 /// Hex in full by `Display`, the first four bytes by `Debug`.
@@ -201,5 +218,21 @@ mod tests {
         let early = Incarnation { started_ms: 1, random: u64::MAX };
         let late = Incarnation { started_ms: 2, random: 0 };
         assert!(early < late);
+    }
+
+    #[test]
+    fn an_incarnation_tells_since_when_its_memory_lasts() {
+        for (started_ms, since_ms, expected_ms) in [
+            (1_000, 1_000, 1_000),
+            (1_000, 400, 400),
+            // The clock went back meanwhile.
+            (1_000, 1_100, 1_000),
+            (1 << 41, 0, (1 << 41) - ((1 << 40) - 1)),
+        ] {
+            let life = Incarnation::new(started_ms, since_ms, u64::MAX);
+            assert_eq!((life.started_ms, life.remembers_since_ms()), (started_ms, expected_ms));
+            assert_ne!(life, Incarnation::new(started_ms, since_ms, 0));
+        }
+        assert_eq!(Incarnation { started_ms: 1, random: u64::MAX }.remembers_since_ms(), 0);
     }
 }

@@ -73,6 +73,7 @@ rustler::atoms! {
     received_bytes,
     refused,
     rejected,
+    remembers_since_ms,
     removed,
     replace,
     role,

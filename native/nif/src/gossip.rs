@@ -72,6 +72,7 @@ pub(crate) fn member<'a>(env: Env<'a>, member: &Member) -> Term<'a> {
             (atoms::state(), state(member.state).encode(env)),
             (atoms::addresses(), addresses.encode(env)),
             (atoms::incarnation(), (contact.incarnation.started_ms, contact.incarnation.random).encode(env)),
+            (atoms::remembers_since_ms(), contact.incarnation.remembers_since_ms().encode(env)),
             (atoms::public_key(), encode::binary(env, &contact.key.0)),
         ],
     )

@@ -11,7 +11,7 @@ use barrel_p2p_identity::{AuthMode, Context, Decision, Hello, Pin, PinLevel, Pol
 use barrel_p2p_net::{tls::UnusableCertificate, Credentials, Keeper, LiveCertificate};
 use barrel_p2p_store::{CertDir, ErrorCode, KeyDir, StoreError, Warning};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Why an identity could not be opened or changed.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,9 @@ pub enum Existing {
     /// Replace it.
     Replace,
 }
+
+/// When this process started an endpoint for the first time: what it has written since then it still has.
+static FIRST_START_MS: OnceLock<u64> = OnceLock::new();
 
 /// Keys, pins, policy and certificate of one node.
 #[derive(Debug)]
@@ -188,7 +191,9 @@ impl Keeper for Identity {
         let mut random = [0; 8];
         // Without random bytes the start time alone still orders two starts.
         let _ = getrandom::fill(&mut random);
-        Incarnation { started_ms: unix_ms(), random: u64::from_be_bytes(random) }
+        let started_ms = unix_ms();
+        let first_ms = *FIRST_START_MS.get_or_init(|| started_ms);
+        Incarnation::new(started_ms, first_ms, u64::from_be_bytes(random))
     }
 
     fn certificate(&self) -> Arc<LiveCertificate> {

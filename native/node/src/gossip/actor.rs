@@ -86,7 +86,7 @@ impl Actor {
         let incarnation = local.incarnation();
         let me = Contact { name, incarnation, addresses: addresses.clone(), key: local.public_key() };
         let (me, stamps) = (Arc::new(me), stores.clock().clone());
-        // The incarnation has 64 random bits of its own.
+        // The incarnation has random bits of its own.
         let stack = Stack::new(config, me, stamps, stores.clone(), incarnation.random, clock.now());
         let events = Events::new(gossip.acks.clone());
         let mut actor = Self {
