@@ -63,10 +63,10 @@ const LOOPBACK_MTU: u16 = 65_000;
 /// the peer's receive buffer as it is asked for.
 const LOOPBACK_LIMITS: Limits = Limits { initial: 512 << 10, floor: 2 << 20, slack: Duration::ZERO };
 
-/// What is in flight on loopback waits in the peer's receive buffer, in front of small messages. Two packets of [`LOOPBACK_MTU`] and some small ones: a
-/// ping beside a stream of 1 MiB messages took 0.23 ms in the median and 0.6 ms at the 99th percentile while the stream ran at 1.3 GB/s; with
-/// four packets 0.33 ms, 2.8 ms and 1.7 GB/s (medians of four interleaved rounds). With one packet, which nobody acknowledges before a second one
-/// comes, a ping took 6 ms.
+/// What is in flight on loopback waits in the peer's receive buffer, in front of small messages. Two packets of [`LOOPBACK_MTU`] and some
+/// small ones: a ping beside a stream of 1 MiB messages took 0.23 ms in the median and 0.6 ms at the 99th percentile while the stream ran at
+/// 1.3 GB/s; with four packets 0.33 ms, 2.8 ms and 1.7 GB/s (medians of four interleaved rounds). With one packet, which nobody acknowledges
+/// before a second one comes, a ping took 6 ms.
 const LOOPBACK_BESIDE_BYTES: u64 = 160 << 10;
 const _: () =
     assert!(LOOPBACK_BESIDE_BYTES > 2 * LOOPBACK_MTU as u64, "the second packet is what asks for an acknowledgement");

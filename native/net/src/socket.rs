@@ -5,9 +5,9 @@
 //! woken twice as often as there was something to read, once for each packet that another thread had sent. Here it is asked for only after
 //! a packet found no room.
 //!
-//! What is fed by a thread of this machine is read empty before it is filled again, and to sleep and be woken for each packet costs both threads more
-//! than the packet. So after large packets, which come over loopback only, the processor is offered to others once before we go to sleep: bulk on two cores
-//! gained a sixth (2.9 instead of 2.4 GB/s, medians of nine rounds).
+//! What is fed by a thread of this machine is read empty before it is filled again, and to sleep and be woken for each packet costs both
+//! threads more than the packet. So after large packets, which come over loopback only, the processor is offered to others once before we go
+//! to sleep: bulk on two cores gained a sixth (2.9 instead of 2.4 GB/s, medians of nine rounds).
 
 use crate::config::NETWORK_MTU;
 use quinn::udp::{RecvMeta, Transmit, UdpSocketState, BATCH_SIZE};

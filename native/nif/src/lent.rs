@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Memory of the emulator that native code is done with, on its way back to a thread of the emulator.
 //!
-//! Freed on the I/O thread it would wake the scheduler that had allocated it, which then looks for work for some 0.3 ms before it sleeps again. A stream of
-//! large messages kept a scheduler of the sender awake for nothing else. So the I/O thread collects it, and the next call that brings
-//! signals frees it.
+//! Freed on the I/O thread it would wake the scheduler that had allocated it, which then looks for work for some 0.3 ms before it sleeps
+//! again. A stream of large messages kept a scheduler of the sender awake for nothing else. So the I/O thread collects it, and the next call
+//! that brings signals frees it.
 //!
 //! Keeps: nothing waits here for longer than [`AT_MOST`].
 

@@ -30,7 +30,7 @@ pub use signals::{Signals, TooLong};
 pub(crate) use task::{run, Stream};
 pub(crate) use writing::HeavyLanes;
 
-use crate::congestion::Wheel;
+use crate::congestion::Hints;
 use crate::peer::Peer;
 use crate::reason::Reason;
 use barrel_p2p_dist::lanes::{Mark, MAX_LANES};
@@ -112,7 +112,7 @@ pub struct Channel {
     received_ticks: AtomicU64,
     sent_ticks: AtomicU64,
     /// Of the connection, once the channel's task runs.
-    wheel: OnceLock<Arc<Wheel>>,
+    hints: OnceLock<Arc<Hints>>,
     /// Something was taken that somebody may wait for.
     taken: Notify,
     report_soon: Notify,
@@ -152,7 +152,7 @@ impl Channel {
             sent: AtomicU64::new(0),
             received_ticks: AtomicU64::new(0),
             sent_ticks: AtomicU64::new(0),
-            wheel: OnceLock::new(),
+            hints: OnceLock::new(),
             taken: Notify::new(),
             report_soon: Notify::new(),
             tell_soon: Notify::new(),
@@ -203,8 +203,8 @@ impl Channel {
         let beside = more_light > 0 && outbox.heavy_bytes() > 0;
         drop(outbox);
         if beside {
-            if let Some(wheel) = self.wheel.get() {
-                wheel.small_passed();
+            if let Some(hints) = self.hints.get() {
+                hints.small_passed();
             }
         }
         if accepted != Accepted::Closed {
@@ -372,8 +372,8 @@ impl Channel {
         self.owner.get()
     }
 
-    fn set_wheel(&self, wheel: Arc<Wheel>) {
-        let _ = self.wheel.set(wheel);
+    fn set_hints(&self, hints: Arc<Hints>) {
+        let _ = self.hints.set(hints);
     }
 
     pub(crate) fn set_peer(&self, peer: Peer) {

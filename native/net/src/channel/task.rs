@@ -20,8 +20,8 @@ const LINGER: Duration = Duration::from_secs(1);
 /// much longer; a report costs a packet and wakes two threads.
 const REPORT_AFTER: Duration = Duration::from_millis(5);
 
-/// How long the owner of a stream is not told of the last of it: the shortest time that the runtime can wait, and longer than after which it is told at
-/// once (see `moderation`).
+/// How long the owner of a stream is not told of the last of it: the shortest time that the runtime can wait, and longer than after which it is
+/// told at once (see `moderation`).
 const TELL_AFTER: Duration = Duration::from_millis(1);
 
 /// The two directions of the stream that a channel is opened with, which is its light lane.
@@ -46,8 +46,8 @@ pub(crate) async fn run(
         return;
     };
     let connection = heavy.connection();
-    if let Some(wheel) = congestion::wheel(&connection) {
-        channel.set_wheel(wheel);
+    if let Some(hints) = congestion::hints(&connection) {
+        channel.set_hints(hints);
     }
     let lent = Lent::new(&channel, send);
     let mut closing = channel.closing.subscribe();

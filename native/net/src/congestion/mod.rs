@@ -47,12 +47,12 @@ pub(crate) struct Factory {
 
 impl ControllerFactory for Factory {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
-        Box::new(Steered {
+        Box::new(Hinted {
             governor: Governor::new(now, u64::from(current_mtu), self.limits),
             beside: self.beside,
             beside_until: now,
             latest: now,
-            wheel: Arc::default(),
+            hints: Arc::default(),
         })
     }
 }
@@ -65,25 +65,25 @@ pub(crate) fn close(connection: &Connection, code: CloseCode) {
 
 /// Makes room for a close that is about to be sent.
 pub(crate) fn open_window(connection: &Connection) {
-    if let Some(wheel) = wheel(connection) {
-        wheel.closing.store(true, Ordering::Relaxed);
+    if let Some(hints) = hints(connection) {
+        hints.closing.store(true, Ordering::Relaxed);
     }
 }
 
 /// What the rest of this crate tells a connection's controller.
-pub(crate) fn wheel(connection: &Connection) -> Option<Arc<Wheel>> {
-    let controller = connection.congestion_state().into_any().downcast::<Steered>().ok()?;
-    Some(controller.wheel)
+pub(crate) fn hints(connection: &Connection) -> Option<Arc<Hints>> {
+    let controller = connection.congestion_state().into_any().downcast::<Hinted>().ok()?;
+    Some(controller.hints)
 }
 
-/// See [`wheel`].
+/// See [`hints`].
 #[derive(Debug, Default)]
-pub(crate) struct Wheel {
+pub(crate) struct Hints {
     closing: AtomicBool,
     small_passed: AtomicBool,
 }
 
-impl Wheel {
+impl Hints {
     /// A small message was sent beside large ones that are under way.
     pub(crate) fn small_passed(&self) {
         self.small_passed.store(true, Ordering::Relaxed);
@@ -91,16 +91,16 @@ impl Wheel {
 }
 
 #[derive(Clone)]
-struct Steered {
+struct Hinted {
     governor: Governor,
     beside: u64,
     beside_until: Instant,
     latest: Instant,
     /// Shared by all clones, since quinn hands out clones only.
-    wheel: Arc<Wheel>,
+    hints: Arc<Hints>,
 }
 
-impl Controller for Steered {
+impl Controller for Hinted {
     fn on_sent(&mut self, now: Instant, _bytes: u64, _last_packet_number: u64) {
         self.governor.on_sent(now);
     }
@@ -111,7 +111,7 @@ impl Controller for Steered {
 
     fn on_end_acks(&mut self, now: Instant, in_flight: u64, _app_limited: bool, _largest: Option<u64>) {
         self.latest = now;
-        if self.wheel.small_passed.swap(false, Ordering::Relaxed) {
+        if self.hints.small_passed.swap(false, Ordering::Relaxed) {
             self.beside_until = now + BESIDE;
         }
         self.governor.on_end_acks(now, in_flight);
@@ -130,7 +130,7 @@ impl Controller for Steered {
     }
 
     fn window(&self) -> u64 {
-        if self.wheel.closing.load(Ordering::Relaxed) {
+        if self.hints.closing.load(Ordering::Relaxed) {
             OPEN_WINDOW
         } else if self.latest < self.beside_until {
             self.governor.window().min(self.beside)
