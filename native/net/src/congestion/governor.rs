@@ -52,10 +52,13 @@ const SLOW_ROUNDS: u8 = 3;
 
 /// How long to take part before looking whether there is still a rival.
 const RIVAL_TIME: Duration = Duration::from_secs(10);
-/// What remains of the window after a loss. Cubic, which is what most rivals are, keeps 0.7 and grows slower than we do.
+/// What remains of the window after a loss. Cubic, which is what most rivals are, keeps 0.7.
 const RIVAL_CUT: f64 = 0.75;
-/// The window grows by one part in so many each round.
-const RIVAL_GROWTH: u64 = 64;
+/// The window grows by one part in so many each round. In the model we get 38 to 73 % beside Cubic, on paths of five kinds, whoever comes first; a
+/// part in 64 gave us down to 18 %, one in 32 up to 75 %.
+const RIVAL_GROWTH: u64 = 40;
+/// The same until the first loss.
+const RIVAL_FREE_GROWTH: u64 = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
@@ -83,7 +86,10 @@ enum Phase {
     },
     Rival {
         since: Instant,
+        /// Holds still for a round.
         pause: bool,
+        /// Nothing was lost so far: how much the rival leaves to us is not known.
+        free: bool,
     },
 }
 
@@ -112,8 +118,9 @@ pub(super) struct Governor {
     batch: u64,
     idle: bool,
     slow_rounds: u8,
-    /// Since when the queue is long.
+    /// Since when the queue is long, and the window when that began: what we had before a rival came.
     queued_since: Option<Instant>,
+    window_before_queue: u64,
     queue_before_drain: Duration,
     looked: Instant,
     /// Where to start when a rival comes back.
@@ -135,6 +142,7 @@ impl Governor {
             idle: true,
             slow_rounds: 0,
             queued_since: None,
+            window_before_queue: 0,
             queue_before_drain: Duration::ZERO,
             looked: now,
             rival_window: 0,
@@ -223,6 +231,9 @@ impl Governor {
         let queue = round.least_rtt.unwrap_or_default().saturating_sub(self.estimate.rtt());
         // With little to send, an acknowledgement waits for company: that is no queue.
         let queued = queue > self.estimate.long_queue() && !round.app_limited;
+        if queued && self.queued_since.is_none() {
+            self.window_before_queue = self.window;
+        }
         self.queued_since = if queued { self.queued_since.or(Some(now)) } else { None };
         self.notice_slower_path(round.rate(now), queued);
         let plenty = 2 * self.filled(1.0);
@@ -265,8 +276,8 @@ impl Governor {
 
             Phase::Drain { rounds, why } if rounds > 1 => Phase::Drain { rounds: rounds - 1, why },
             Phase::Drain { why: Why::Suspicion, .. } if queued && queue > self.queue_before_drain / 2 => {
-                self.set_window(self.filled(1.0).max(self.rival_window));
-                Phase::Rival { since: now, pause: false }
+                self.set_window(self.filled(1.0).max(self.rival_window).max(self.window_before_queue));
+                Phase::Rival { since: now, pause: false, free: true }
             }
             Phase::Drain { why, .. } => {
                 if why != Why::Probe {
@@ -305,13 +316,16 @@ impl Governor {
             Phase::Rival { since, .. } if now.saturating_duration_since(since) > RIVAL_TIME => {
                 self.drain(queue, Why::Suspicion)
             }
-            Phase::Rival { since, pause } => Phase::Rival { since, pause: self.compete(round, pause) },
+            Phase::Rival { since, pause, free } => {
+                let pause = self.compete(round, pause, free);
+                Phase::Rival { since, pause, free: free && !pause }
+            }
         }
     }
 
     /// One round against a rival, which like us takes a loss for a full buffer. Answers whether to hold still for a round, in which the
     /// rest of the same losses shows.
-    fn compete(&mut self, round: &Round, pause: bool) -> bool {
+    fn compete(&mut self, round: &Round, pause: bool, free: bool) -> bool {
         let lossy = round.lost > 0 || round.marked;
         if pause {
             return false;
@@ -319,7 +333,8 @@ impl Governor {
         if lossy {
             self.set_window(((self.window as f64 * RIVAL_CUT) as u64).max(self.filled(1.0)));
         } else if !round.app_limited {
-            self.set_window(self.window + self.window / RIVAL_GROWTH);
+            let growth = if free { RIVAL_FREE_GROWTH } else { RIVAL_GROWTH };
+            self.set_window(self.window + self.window / growth);
             self.rival_window = (self.window as f64 * RIVAL_CUT) as u64;
         }
         lossy

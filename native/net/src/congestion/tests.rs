@@ -132,14 +132,13 @@ fn two_of_our_flows_share_within_60_to_40() {
 #[test]
 fn one_of_ours_beside_cubic_gets_between_30_and_70_percent() {
     for (ours_at, cubic_at) in [(NOW, 2 * SECOND), (2 * SECOND, NOW)] {
-        for settings in [slow(), link(50, 25 * MS, 312_500), link(50, 50 * MS, 156_250)] {
+        for settings in [slow(), link(50, 25 * MS, 312_500), link(50, 50 * MS, 156_250), narrow()] {
             let mut world = World::new(settings, 1);
             world.ours(ours_at);
             world.add(Cubic::new(), cubic_at);
             world.run(5 * SECOND);
             let shares = world.run(60 * SECOND);
             let part = part_of_first(&shares);
-            println!("RIVAL {ours_at:?} {settings:?}: {part:.2}");
             assert!(part > 0.3 && part < 0.7, "{ours_at:?} {settings:?}: {part:.2} {shares:?}");
         }
     }
