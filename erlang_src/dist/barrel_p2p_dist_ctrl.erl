@@ -30,7 +30,7 @@ to be stopped by `net_kernel`, and an exit at that moment would turn a connect t
 -define(BATCH_BYTES, 128 * 1024).
 -define(BATCH_SIGNALS, 256).
 
-%% Longer than it takes to send what may be under way over a link of 100 MB/s. On slower ones the emulator is left alone with its queue after it.
+%% Nobody is held for longer at a time. Where the peer takes nothing meanwhile the emulator is left alone with its queue.
 -define(HOLD_MS, 100).
 
 %% net_kernel answers an accepted channel at once unless it is busy with something else.
@@ -199,7 +199,11 @@ idle(#flow{channel = Channel} = Flow) ->
     receive
         dist_data -> pull(Flow, [], 0, 0);
         barrel_p2p_writable -> idle(released(Flow));
-        {timeout, Timer, held} when Timer =:= Flow#flow.timer -> busy(released(Flow));
+        {timeout, Timer, held} when Timer =:= Flow#flow.timer ->
+            case let_go(Flow) of
+                {ok, Free} -> idle(Free);
+                {busy, Free} -> busy(Free)
+            end;
         {'EXIT', _, Reason} -> finish(Channel, Reason);
         _ -> idle(Flow)
     end.
@@ -249,7 +253,11 @@ sent(Signals, #flow{channel = Channel, held = Held} = Flow) ->
 listen(#flow{channel = Channel} = Flow) ->
     receive
         barrel_p2p_writable -> pull(released(Flow), [], 0, 0);
-        {timeout, Timer, held} when Timer =:= Flow#flow.timer -> busy(released(Flow));
+        {timeout, Timer, held} when Timer =:= Flow#flow.timer ->
+            case let_go(Flow) of
+                {ok, Free} -> pull(Free, [], 0, 0);
+                {busy, Free} -> busy(Free)
+            end;
         {'EXIT', _, Reason} -> finish(Channel, Reason)
     after 0 ->
             pull(Flow, [], 0, 0)
@@ -270,6 +278,11 @@ held({Number, Serial}) ->
     catch
         error:badarg -> []
     end.
+
+%% It took too long. Whoever sends on is held again, unless the peer has taken nothing.
+-spec let_go(#flow{}) -> {ok | busy, #flow{}}.
+let_go(#flow{channel = Channel} = Flow) ->
+    {barrel_p2p_nif:channel_let_go(Channel), released(Flow)}.
 
 -spec released(#flow{}) -> #flow{}.
 released(#flow{timer = none} = Flow) ->

@@ -11,7 +11,7 @@ postponed on_load handler leaves every function undefined while distribution sta
 -export([identity_open/3, identity_info/1, identity_rotate/2, certificate_rotate/2]).
 -export([trust_list/1, trust_lookup/2, trust_put/4, trust_delete/2, trust_mode/1, set_trust_mode/2, cookie_only/2]).
 -export([endpoint_start/3, endpoint_stop/1, endpoint_info/1, hello_cookie/2, last_error/2, publish/3, unpublish/2]).
--export([channel_connect/4, channel_accept/2, channel_send/2, channel_send_signals/2, channel_take/1, channel_take_first/1,
+-export([channel_connect/4, channel_accept/2, channel_send/2, channel_send_signals/2, channel_let_go/1, channel_take/1, channel_take_first/1,
          channel_tick/1, channel_stat/1, channel_close/2, channel_peer/1]).
 -export([channel_activity/1]).
 -export([gossip_start/3, gossip_stop/1, gossip_join/4, gossip_leave/1, gossip_block/2, gossip_unblock/1]).
@@ -24,7 +24,7 @@ postponed on_load handler leaves every function undefined while distribution sta
 -nifs([identity_open/3, identity_info/1, identity_rotate/2, certificate_rotate/2,
        trust_list/1, trust_lookup/2, trust_put/4, trust_delete/2, trust_mode/1, set_trust_mode/2, cookie_only/2,
        endpoint_start/3, endpoint_stop/1, endpoint_info/1, hello_cookie/2, last_error/2, publish/3, unpublish/2,
-       channel_connect/4, channel_accept/2, channel_send/2, channel_send_signals/2, channel_take/1, channel_take_first/1,
+       channel_connect/4, channel_accept/2, channel_send/2, channel_send_signals/2, channel_let_go/1, channel_take/1, channel_take_first/1,
        channel_tick/1, channel_stat/1, channel_close/2,
        channel_peer/1, channel_activity/1,
        gossip_start/3, gossip_stop/1, gossip_join/4, gossip_leave/1, gossip_block/2, gossip_unblock/1,
@@ -153,6 +153,10 @@ channel_send(_Channel, _Packet) -> erlang:nif_error(not_loaded).
 -spec channel_send_signals(channel(), [erlang:iovec() | binary()]) ->
           ok | busy | closed | {hold, [{Number :: non_neg_integer(), Serial :: non_neg_integer()}]}.
 channel_send_signals(_Channel, _Signals) -> erlang:nif_error(not_loaded).
+
+%% Nobody is held any more. busy when nothing more is to be sent before barrel_p2p_writable.
+-spec channel_let_go(channel()) -> ok | busy.
+channel_let_go(_Channel) -> erlang:nif_error(not_loaded).
 
 %% Takes what arrived: whole frames, (Length:32, Frame:Length/binary)*, in the order in which they are to be given to the emulator.
 -spec channel_take(channel()) -> binary() | none.

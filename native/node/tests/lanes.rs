@@ -185,3 +185,19 @@ fn heavy_senders_that_go_on_are_told_to_wait() {
     wait_for_room(&at_a);
     while at_b.channel.take(TAKE_BYTES).is_some() {}
 }
+
+/// On a slow path holding takes longer than a process may be held. Nobody else is to wait for that, unless the peer takes nothing at all.
+#[test]
+fn those_who_were_held_too_long_go_on_if_the_peer_takes_something() {
+    let (a, b) = (TestNode::start("a@127.0.0.1"), TestNode::start("b@127.0.0.1"));
+    let (at_a, at_b) = a.connect(&b);
+    let until_held = || {
+        let held = (0..1_000).find(|n| matches!(send(&at_a, &[message(9, *n, LARGE)]), Accepted::Hold(_)));
+        assert!(held.is_some(), "nobody is ever held");
+    };
+    until_held();
+    assert_eq!(at_a.channel.let_go(), Accepted::Busy);
+    assert!(take(&at_b, 1).len() > 1);
+    wait_until("the sender knows", || at_a.channel.let_go() == Accepted::Ready);
+    until_held();
+}

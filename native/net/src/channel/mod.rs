@@ -193,8 +193,20 @@ impl Channel {
         self.queue(signals.count(), |outbox| outbox.sort(signals))
     }
 
+    /// Nobody is held any more, for it took too long. [`Accepted::Busy`] when the producer is to wait nevertheless.
+    pub fn let_go(&self) -> Accepted {
+        if self.outbox().let_go() {
+            Accepted::Ready
+        } else {
+            Accepted::Busy
+        }
+    }
+
     fn queue(&self, frames: u64, push: impl FnOnce(&mut Outbox) -> Accepted) -> Accepted {
         let mut outbox = self.outbox();
+        if let Some(hints) = self.hints.get() {
+            outbox.fit(hints.window());
+        }
         let (light, all) = (outbox.light_bytes(), outbox.waiting_bytes());
         let accepted = push(&mut outbox);
         let more_light = outbox.light_bytes() - light;

@@ -10,6 +10,7 @@ use barrel_p2p_dist::lanes::{Lie, Mark, Sorter, LIGHT, MAX_LANES};
 use barrel_p2p_dist::scan::{Process, Sender};
 use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
 
 /// Bytes waiting in the light lane above which [`Accepted::Busy`] is answered. Enough to keep the writer fed over one scheduler time
 /// slice at 1 GB/s; more would only lengthen the queue that a small message waits in (the emulator's own queue, `+zdbbl`, follows behind).
@@ -18,15 +19,13 @@ pub(crate) const BUSY_ABOVE_BYTES: usize = 1 << 20;
 /// Bytes waiting in the light lane below which a busy producer is woken again. Half of the budget, so that the writer never runs dry.
 pub(crate) const WRITABLE_BELOW_BYTES: usize = BUSY_ABOVE_BYTES / 2;
 
-/// Bytes of heavy senders, not yet given out by the peer, above which each of them that sends more is to be held. The product of bandwidth and
-/// delay of 1 Gbit/s at 64 ms.
-pub(crate) const HOLD_ABOVE_BYTES: u64 = 8 << 20;
+/// Bytes of heavy senders, not yet given out by the peer, above which each of them that sends more is to be held: at the most, and at the least.
+/// The product of bandwidth and delay of 1 Gbit/s at 64 ms; and one large message.
+const HOLD_ABOVE_BYTES: RangeInclusive<u64> = 1 << 20..=8 << 20;
 
-/// Where holding was not enough, since a process that is to be held may go on for a while, the emulator is left alone with what it has.
-const HEAVY_BUSY_ABOVE_BYTES: u64 = 2 * HOLD_ABOVE_BYTES;
-
-/// Bytes of heavy senders below which those that were held go on.
-const RELEASE_BELOW_BYTES: u64 = HOLD_ABOVE_BYTES / 2;
+/// The same in congestion windows. Half of it is left when those that were held go on, one window and a half, which keeps the path full. On a narrow path
+/// less than a fixed 8 MiB: at 200 Mbit/s and 50 ms these took a third of a second to leave, longer than anybody may be held.
+const HOLD_ABOVE_WINDOWS: u64 = 3;
 
 /// Bytes taken out in one step: small enough that the producer is woken while the writer still has work.
 const STEP_BYTES: usize = 256 * 1024;
@@ -90,6 +89,10 @@ pub(super) struct Outbox {
     /// What it was told, or is to be told, at the most.
     told: [u64; MAX_LANES],
     held: BTreeSet<Sender>,
+    /// See [`HOLD_ABOVE_BYTES`].
+    hold_above: u64,
+    /// So much has the peer given out since somebody was held.
+    given_since_held: u64,
     producer_waits: bool,
     /// A lane waits for another one to be written.
     blocked: bool,
@@ -108,6 +111,8 @@ impl Outbox {
             reports: Vec::new(),
             told: [0; MAX_LANES],
             held: BTreeSet::new(),
+            hold_above: *HOLD_ABOVE_BYTES.end(),
+            given_since_held: 0,
             producer_waits: false,
             blocked: false,
             steps: 0,
@@ -165,10 +170,13 @@ impl Outbox {
 
     /// A heavy sender has sent: is it to be held from now on?
     fn hold(&mut self, sender: Sender, signal: &One<'_>) -> Option<Process> {
-        if self.sorter.outstanding() <= HOLD_ABOVE_BYTES || self.held.contains(&sender) {
+        if self.sorter.outstanding() <= self.hold_above || self.held.contains(&sender) {
             return None;
         }
         let process = signal.process()?;
+        if self.held.is_empty() {
+            self.given_since_held = 0;
+        }
         self.held.insert(sender);
         Some(process)
     }
@@ -189,8 +197,7 @@ impl Outbox {
     }
 
     fn answer(&mut self, to_hold: Vec<Process>) -> Accepted {
-        let busy =
-            self.lanes[LIGHT].waiting_bytes > BUSY_ABOVE_BYTES || self.sorter.outstanding() > HEAVY_BUSY_ABOVE_BYTES;
+        let busy = self.is_full();
         self.producer_waits = busy || !self.held.is_empty();
         if busy {
             // Whoever was to be held is stopped with all others.
@@ -200,6 +207,25 @@ impl Outbox {
         } else {
             Accepted::Hold(to_hold)
         }
+    }
+
+    /// Where holding was not enough, since a process that is to be held may go on for a while, the emulator is left alone with what it has.
+    fn is_full(&self) -> bool {
+        self.lanes[LIGHT].waiting_bytes > BUSY_ABOVE_BYTES || self.sorter.outstanding() > 2 * self.hold_above
+    }
+
+    /// The congestion window is so large.
+    pub(super) fn fit(&mut self, window: u64) {
+        self.hold_above = (HOLD_ABOVE_WINDOWS * window).clamp(*HOLD_ABOVE_BYTES.start(), *HOLD_ABOVE_BYTES.end());
+    }
+
+    /// Nobody is held any more, for it took too long. False when the peer has given out nothing meanwhile, or there is no room: then the producer is to
+    /// wait.
+    pub(super) fn let_go(&mut self) -> bool {
+        let goes_on = self.given_since_held > 0 && !self.is_full();
+        self.held.clear();
+        self.producer_waits = !goes_on;
+        goes_on
     }
 
     /// What to write next in a lane.
@@ -262,14 +288,16 @@ impl Outbox {
 
     /// The peer has given out so much. True when a waiting producer is to be woken.
     pub(super) fn delivered(&mut self, marks: &[Mark]) -> Result<bool, Lie> {
+        let before = self.sorter.outstanding();
         marks.iter().try_for_each(|mark| self.sorter.delivered(*mark))?;
+        self.given_since_held += before - self.sorter.outstanding();
         Ok(self.wakes())
     }
 
     fn wakes(&mut self) -> bool {
         let wake = self.producer_waits
             && self.lanes[LIGHT].waiting_bytes <= WRITABLE_BELOW_BYTES
-            && self.sorter.outstanding() <= RELEASE_BELOW_BYTES;
+            && self.sorter.outstanding() <= self.hold_above / 2;
         if wake {
             self.producer_waits = false;
             self.held.clear();

@@ -27,7 +27,7 @@ use quinn::congestion::{Controller, ControllerFactory};
 use quinn::{Connection, VarInt};
 use quinn_proto::RttEstimator;
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,12 +47,13 @@ pub(crate) struct Factory {
 
 impl ControllerFactory for Factory {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
+        let governor = Governor::new(now, u64::from(current_mtu), self.limits);
         Box::new(Hinted {
-            governor: Governor::new(now, u64::from(current_mtu), self.limits),
             beside: self.beside,
             beside_until: now,
             latest: now,
-            hints: Arc::default(),
+            hints: Arc::new(Hints { window: AtomicU64::new(governor.window()), ..Hints::default() }),
+            governor,
         })
     }
 }
@@ -76,14 +77,20 @@ pub(crate) fn hints(connection: &Connection) -> Option<Arc<Hints>> {
     Some(controller.hints)
 }
 
-/// See [`hints`].
+/// What the controller and the rest of this crate tell each other.
 #[derive(Debug, Default)]
 pub(crate) struct Hints {
     closing: AtomicBool,
     small_passed: AtomicBool,
+    window: AtomicU64,
 }
 
 impl Hints {
+    /// What the path carries, in bytes in flight.
+    pub(crate) fn window(&self) -> u64 {
+        self.window.load(Ordering::Relaxed)
+    }
+
     /// A small message was sent beside large ones that are under way.
     pub(crate) fn small_passed(&self) {
         self.small_passed.store(true, Ordering::Relaxed);
@@ -115,6 +122,7 @@ impl Controller for Hinted {
             self.beside_until = now + BESIDE;
         }
         self.governor.on_end_acks(now, in_flight);
+        self.hints.window.store(self.governor.window(), Ordering::Relaxed);
     }
 
     fn on_congestion_event(&mut self, now: Instant, _sent: Instant, is_persistent_congestion: bool, lost_bytes: u64) {

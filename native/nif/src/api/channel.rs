@@ -79,6 +79,12 @@ fn channel_send_signals<'a>(
     Ok(accepted(env, channel.0.send_signals(signals)))
 }
 
+/// Those that were held are let go: `ok`, or `busy`.
+#[rustler::nif]
+fn channel_let_go(env: Env<'_>, channel: ResourceArc<ChannelRes>) -> Term<'_> {
+    accepted(env, channel.0.let_go())
+}
+
 fn accepted(env: Env<'_>, accepted: Accepted) -> Term<'_> {
     match accepted {
         Accepted::Busy => atoms::busy().encode(env),
