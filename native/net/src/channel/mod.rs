@@ -283,7 +283,8 @@ impl Channel {
 
     /// Tells the owner that there are frames, unless it knows: now, or soon.
     fn tell_owner(&self, owner: &dyn Owner) {
-        let sent = self.sent.load(Ordering::Relaxed) - self.sent_ticks.load(Ordering::Relaxed);
+        // A tick may be counted in between.
+        let sent = self.sent.load(Ordering::Relaxed).saturating_sub(self.sent_ticks.load(Ordering::Relaxed));
         let tell = self.inbox().tells(sent, Instant::now());
         match tell {
             Tell::Nothing => {}
