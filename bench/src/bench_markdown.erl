@@ -70,6 +70,7 @@ body(network, #{cells := [#{values := First} | _] = Cells} = Report) ->
                                                                    {Key, Value} <- maps:to_list(Of)])
                        end, First),
     [compared(#{rows => Rows, carriers => carriers(First), medians => Medians}),
+     goals([{{Label, Limit}, Measured, Reached} || Cell <- Cells, {Label, Limit, Measured, Reached} <- bench_network_goal:verdicts(Cell)]),
      [shares(Shares) || #{shares := [_ | _] = Shares} <- [Report]]];
 body(state, #{medians := Values}) ->
     Rows = bench_state_row:all(),

@@ -13,23 +13,26 @@ Runs the benchmark on impaired paths: every contestant on every path, then two f
 -spec main() -> no_return().
 main() ->
     ok = io:setopts([{encoding, unicode}]),
-    case init:get_plain_arguments() of
-        ["network"] -> halt(guarded(full));
-        ["network", "--quick"] -> halt(guarded(quick));
-        _ -> io:put_chars(standard_error, "usage: bench/run.sh network [--quick]\n"), halt(2)
+    ["network" | Options] = init:get_plain_arguments(),
+    case {Options -- ["--quick", "--without-tls"], length(Options) - length(lists:usort(Options))} of
+        {[], 0} ->
+            Mode = case lists:member("--quick", Options) of true -> quick; false -> full end,
+            halt(guarded(Mode, contestants(lists:member("--without-tls", Options))));
+        _ ->
+            io:put_chars(standard_error, "usage: bench/run.sh network [--quick] [--without-tls]\n"),
+            halt(2)
     end.
 
-guarded(Mode) ->
+guarded(Mode, Contestants) ->
     _ = code:add_patha(filename:absname("_build/default/lib/barrel_p2p/ebin")),
     try
-        bench_network_path:with(fun(Path) -> run(Path, Mode) end)
+        bench_network_path:with(fun(Path) -> run(Path, Mode, Contestants) end)
     catch
         throw:Text -> io:put_chars(standard_error, ["bench: ", Text, "\n"]), 1
     end.
 
-run(Path, Mode) ->
+run(Path, Mode, Contestants) ->
     Settings = settings(Mode),
-    Contestants = contestants(),
     Machine = bench_machine:describe(),
     Load = bench_machine:load(),
     io:format("load average ~.2f at start~n~n", [Load]),
@@ -43,12 +46,12 @@ settings(full) -> #{warm_ms => 2_000, measure_ms => 5_000, share_ms => 60_000};
 settings(quick) -> #{warm_ms => 300, measure_ms => 1_000, share_ms => 5_000}.
 
 %% TCP gets the best that this kernel has; Cubic, what most kernels use, shares a path with us below.
-contestants() ->
+contestants(WithoutTls) ->
     Tcp = case bench_network_path:has_tcp("bbr") of
               true -> "bbr";
               false -> "cubic"
           end,
-    [#{name => Name, carrier => Carrier, tcp => Tcp} || {Name, Carrier} <- ?CARRIERS].
+    [#{name => Name, carrier => Carrier, tcp => Tcp} || {Name, Carrier} <- ?CARRIERS, not (WithoutTls andalso Name =:= "inet_tls")].
 
 rivals([Ours, Tcp | _]) ->
     Cubic = Tcp#{name := "inet_tcp with Cubic", tcp := "cubic"},
@@ -57,8 +60,17 @@ rivals([Ours, Tcp | _]) ->
 cell(Path, Impairment, Contestants, Settings) ->
     Label = bench_network_cell:label(Impairment),
     Values = [{Name, measured(Path, Impairment, Contestant, Settings)} || #{name := Name} = Contestant <- Contestants],
-    io:put_chars([Label, "\n", head(Contestants), [line(Metric, Values) || Metric <- bench_network_cell:metrics()], "\n"]),
-    #{path => list_to_binary(Label), values => maps:from_list([{list_to_atom(Name), V} || {Name, V} <- Values])}.
+    Narrow = case Impairment of
+                 #{mbit := _, rtt_ms := Rtt} -> #{narrow_rtt_ms => Rtt};
+                 #{} -> #{}
+             end,
+    Cell = Narrow#{path => list_to_binary(Label), values => maps:from_list([{list_to_atom(Name), V} || {Name, V} <- Values])},
+    io:put_chars([Label, "\n", head(Contestants), [line(Metric, Values) || Metric <- bench_network_cell:metrics()],
+                  [goal(Verdict) || Verdict <- bench_network_goal:verdicts(Cell)], "\n"]),
+    Cell.
+
+goal({Label, Limit, Measured, Reached}) ->
+    ["  ", case Reached of true -> "reached"; false -> "MISSED " end, " ", Label, " ", Limit, ": ", Measured, "\n"].
 
 measured(Path, Impairment, Contestant, Settings) ->
     ok = bench_network_path:shape(Path, Impairment),

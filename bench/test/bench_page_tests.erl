@@ -55,12 +55,17 @@ promises_of_state_are_goals_test() ->
 
 every_path_of_the_network_has_its_rows_test() ->
     Of = fun(Value) -> maps:from_list([{Key, Value} || {Key, _, _, _} <- bench_network_cell:metrics()]) end,
-    Cells = [#{path => Path, values => #{inet_tcp => Of(100.0), barrel_p2p => Of(Ours)}} || {Path, Ours} <- [{<<"near">>, 50.0}, {<<"far">>, 100.0}]],
+    Cells = [#{path => Path, values => #{inet_tcp => Of(100.0), barrel_p2p => Of(Ours)}} || {Path, Ours} <- [{<<"near">>, 50.0}]]
+        ++ [#{path => <<"far">>, narrow_rtt_ms => 70, values => #{inet_tcp => Of(100.0), barrel_p2p => Of(100.0)}}],
     Shares = [#{first => <<"barrel_p2p">>, second => <<"inet_tcp with Cubic">>, part_of_first => 0.48,
                 at_least => 0.3, at_most => 0.7, reached => true}],
     Page = page(#{network => (report(#{}))#{cells => Cells, shares => Shares}}),
     Metrics = bench_network_cell:metrics(),
-    ?assertEqual([length(Metrics), length(Metrics)], [length(lines(Page, Path)) || Path <- ["| near, ", "| far, "]]),
+    ?assertEqual([length(Metrics) + 3, length(Metrics) + 5], [length(lines(Page, Path)) || Path <- ["| near, ", "| far, "]]),
+    ?assertMatch([_], lines(Page, "| near, 8 MiB, 1 sender | ≥ 1.00 × inet_tcp | 0.50 × | **missed** |")),
+    ?assertMatch([_], lines(Page, "| near, ping beside 1 MiB bulk, p99 | ≤ 0.50 × inet_tcp | 0.50 × | reached |")),
+    ?assertMatch([_], lines(Page, "| far, ping beside 1 MiB bulk, p99 | ≤ 110 ms | 100 ms | reached |")),
+    ?assertMatch([_], lines(Page, "| far, dropped by a full buffer | ≤ 2.00 % | 100 % | **missed** |")),
     ?assertEqual([length([higher || {_, _, _, higher} <- Metrics]), 0], [length(lines(Page, Path)) || Path <- ["* near, ", "* far, "]]),
     ?assertMatch([_], lines(Page, "| barrel_p2p | inet_tcp with Cubic | 48 : 52 | 30 to 70 % | reached |")).
 
