@@ -23,8 +23,8 @@ pub(crate) const WRITABLE_BELOW_BYTES: usize = BUSY_ABOVE_BYTES / 2;
 /// The product of bandwidth and delay of 1 Gbit/s at 64 ms; and one large message.
 const HOLD_ABOVE_BYTES: RangeInclusive<u64> = 1 << 20..=8 << 20;
 
-/// The same in congestion windows. Half of it is left when those that were held go on, one window and a half, which keeps the path full. On a narrow path
-/// less than a fixed 8 MiB: at 200 Mbit/s and 50 ms these took a third of a second to leave, longer than anybody may be held.
+/// The same in congestion windows. Half of it is left when those that were held go on, one window and a half, which keeps the path full. On a
+/// narrow path less than a fixed 8 MiB: at 200 Mbit/s and 50 ms these took a third of a second to leave, longer than anybody may be held.
 const HOLD_ABOVE_WINDOWS: u64 = 3;
 
 /// Bytes taken out in one step: small enough that the producer is woken while the writer still has work.
@@ -219,8 +219,8 @@ impl Outbox {
         self.hold_above = (HOLD_ABOVE_WINDOWS * window).clamp(*HOLD_ABOVE_BYTES.start(), *HOLD_ABOVE_BYTES.end());
     }
 
-    /// Nobody is held any more, for it took too long. False when the peer has given out nothing meanwhile, or there is no room: then the producer is to
-    /// wait.
+    /// Nobody is held any more, for it took too long. False when the peer has given out nothing meanwhile, or there is no room: then the producer
+    /// is to wait.
     pub(super) fn let_go(&mut self) -> bool {
         let goes_on = self.given_since_held > 0 && !self.is_full();
         self.held.clear();
