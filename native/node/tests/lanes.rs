@@ -102,20 +102,6 @@ fn messages_of_one_sender_keep_their_order_whatever_their_size() {
     writer.join().unwrap();
 }
 
-/// The owner of a stream is not told of each message at once, but of each it is told.
-#[test]
-fn the_last_of_a_stream_is_told_of() {
-    let (a, b) = (TestNode::start("a@127.0.0.1"), TestNode::start("b@127.0.0.1"));
-    let (at_a, at_b) = a.connect(&b);
-    for round in 0..100 {
-        let numbers = 5 * round..5 * round + 5;
-        for number in numbers.clone() {
-            send(&at_a, &[message(1, number, LARGE)]);
-        }
-        assert_eq!(take(&at_b, 5), numbers.map(|number| (1, number)).collect::<Vec<_>>());
-    }
-}
-
 fn wait_for_room(end: &End) {
     while !matches!(end.next(), Heard::Writable) {}
 }

@@ -157,3 +157,47 @@ async fn wait_for(closing: &mut watch::Receiver<Closing>, wanted: Closing) {
         std::future::pending::<()>().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::framer::{Batch, Item};
+    use crate::channel::Kind;
+    use crate::peer::Peer;
+    use bytes::Bytes;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[derive(Default)]
+    struct Ear(AtomicUsize);
+
+    impl Owner for Ear {
+        fn connected(&self, _peer: &Peer) {}
+        fn failed(&self, _reason: Reason) {}
+        fn arrived(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn writable(&self) {}
+        fn closed(&self, _reason: Reason) {}
+    }
+
+    fn arrive(channel: &Channel, ear: &Ear, bytes: usize) {
+        let batch = Batch { pieces: vec![Bytes::from(vec![0; bytes])], bytes, frames: 1, ticks: 0 };
+        channel.inbox().push(1, Item::Frames(batch));
+        channel.tell_owner(ear);
+    }
+
+    /// Nothing else would tell of it: nothing comes behind it.
+    #[tokio::test]
+    async fn the_last_of_a_stream_is_told_of() {
+        let (channel, ear) = (Channel::new(Kind::Dist), Ear::default());
+        arrive(&channel, &ear, 8 << 20);
+        while channel.take(usize::MAX).is_some() {}
+        arrive(&channel, &ear, 64 << 10);
+        tokio::select! {
+            biased;
+            () = tell_soon(&channel, &ear) => {}
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+        }
+        assert_eq!(ear.0.load(Ordering::Relaxed), 2);
+    }
+}
