@@ -17,7 +17,7 @@ postponed on_load handler leaves every function undefined while distribution sta
 -export([gossip_start/3, gossip_stop/1, gossip_join/4, gossip_leave/1, gossip_block/2, gossip_unblock/1]).
 -export([gossip_views/1, gossip_members/1, gossip_member/2, gossip_stats/1, gossip_broadcast/3, gossip_send/3, gossip_ack/2]).
 -export([hlc_now/0, hlc_update/2]).
--export([store_open/3, store_close/1, store_delete/1, store_put/4, store_remove/2, store_prune/4]).
+-export([store_open/3, store_close/1, store_delete/1, store_put/4, store_restore/4, store_remove/2, store_prune/4]).
 -export([store_pull/1, store_commit/2, store_stage/2, store_get/2, store_scan/2, store_info/1]).
 -export([log_open/3, log_append/2, log_snapshot/2, log_close/1, log_delete/2]).
 
@@ -30,7 +30,7 @@ postponed on_load handler leaves every function undefined while distribution sta
        gossip_start/3, gossip_stop/1, gossip_join/4, gossip_leave/1, gossip_block/2, gossip_unblock/1,
        gossip_views/1, gossip_members/1, gossip_member/2, gossip_stats/1, gossip_broadcast/3, gossip_send/3, gossip_ack/2,
        hlc_now/0, hlc_update/2,
-       store_open/3, store_close/1, store_delete/1, store_put/4, store_remove/2, store_prune/4,
+       store_open/3, store_close/1, store_delete/1, store_put/4, store_restore/4, store_remove/2, store_prune/4,
        store_pull/1, store_commit/2, store_stage/2, store_get/2, store_scan/2, store_info/1,
        log_open/3, log_append/2, log_snapshot/2, log_close/1, log_delete/2]).
 
@@ -279,6 +279,11 @@ store_delete(_Store) -> erlang:nif_error(not_loaded).
 -spec store_put(store(), Key :: binary(), Value :: binary(), Node :: node()) ->
           {ok, Seq :: non_neg_integer()} | {error, too_large | busy | closed}.
 store_put(_Store, _Key, _Value, _Node) -> erlang:nif_error(not_loaded).
+
+%% Like store_put/4, but with the stamp that follows the one of what is there.
+-spec store_restore(store(), Key :: binary(), Value :: binary(), Node :: node()) ->
+          {ok, Seq :: non_neg_integer()} | {error, too_large | busy | closed}.
+store_restore(_Store, _Key, _Value, _Node) -> erlang:nif_error(not_loaded).
 
 -spec store_remove(store(), Key :: binary()) -> {ok, Seq :: non_neg_integer()} | {error, too_large | busy | closed}.
 store_remove(_Store, _Key) -> erlang:nif_error(not_loaded).

@@ -16,7 +16,7 @@ Keys and values travel in the external term format. Bytes that no `key/1` or `va
 keys, and the owner rejects them like anything else it does not want.
 """.
 
--export([open/2, close/1, delete/1, key/1, value/1, put/3, remove/2, prune/3, pull/1, commit/2, get/2, scan/2, info/1]).
+-export([open/2, close/1, delete/1, key/1, value/1, put/3, restore/3, remove/2, prune/3, pull/1, commit/2, get/2, scan/2, info/1]).
 -export([stamp/2, next_stamp/1, stage_ormap/2, to_ormap/1]).
 -export_type([store/0, options/0, change/0, content/0, cursor/0, seq/0, refusal/0, stamp/0, ormap/0]).
 
@@ -75,6 +75,12 @@ value(Term) ->
 -spec put(store(), KeyBytes :: binary(), ValueBytes :: binary()) -> {ok, seq()} | refusal() | {error, too_large}.
 put(Store, KeyBytes, ValueBytes) ->
     barrel_p2p_nif:store_put(Store, KeyBytes, ValueBytes, node()).
+
+%% Puts a value of this node back in the place of what prune/3 has left on another node. Its stamp is the next one, so whatever was written later
+%% stands.
+-spec restore(store(), KeyBytes :: binary(), ValueBytes :: binary()) -> {ok, seq()} | refusal() | {error, too_large}.
+restore(Store, KeyBytes, ValueBytes) ->
+    barrel_p2p_nif:store_restore(Store, KeyBytes, ValueBytes, node()).
 
 %% Leaves a tombstone, also for a key that is not there: somebody else may have it.
 -spec remove(store(), KeyBytes :: binary()) -> {ok, seq()} | refusal() | {error, too_large}.

@@ -4,8 +4,9 @@
 What this node has written to a map and others have removed only because they took it for gone.
 
 With `prune_on_peer_down` a node that was away for very long, or has started anew, is taken to have lost what it wrote in an earlier life. If it has
-it still, in the memory of this VM or on its disk, it writes it again. Such a removal has the stamp that follows the one of the value, and no other
-removal of a value from an earlier life can have that.
+it still, in the memory of this VM or on its disk, it puts it back. Such a removal has the stamp that follows the one of the value, and no other
+removal of a value from an earlier life can have that. What is put back has the stamp after that: what others have written since the value was
+written stands, whether they knew of the removal or not.
 """.
 
 -export([held/4, taken/2]).
@@ -22,7 +23,7 @@ held(Changes, Table, Store, Persists) ->
         Keys -> of_earlier_lives(Keys, Store, Persists, barrel_p2p_native:endpoint_info())
     end.
 
-%% To be asked afterwards: those that are to be written again.
+%% To be asked afterwards: those that are to be put back.
 -spec taken(held(), barrel_p2p_store:store()) -> [KeyBytes :: binary()].
 taken(Held, Store) ->
     [KeyBytes || {KeyBytes, Stamp} <- Held, barrel_p2p_store:stamp(Store, KeyBytes) =:= {ok, barrel_p2p_store:next_stamp(Stamp)}].

@@ -122,8 +122,8 @@ handle_info({barrel_p2p_member, Node, Gone}, #state{presence = Presence, table =
     {noreply, State#state{presence = barrel_p2p_map_presence:down(Node, Presence)}};
 handle_info({prune, Node, BeforeMs}, State) ->
     {noreply, pruned(Node, BeforeMs, State)};
-handle_info({write_again, KeyBytes}, State) ->
-    ok = written_again(KeyBytes, State),
+handle_info({put_back, KeyBytes}, State) ->
+    ok = put_back(KeyBytes, State),
     {noreply, State};
 handle_info({show, Node, Cursor}, State) ->
     {noreply, show(Node, Cursor, State)};
@@ -199,7 +199,7 @@ merge(Good, Rejected, Rest, #state{store = Store, table = Table, options = #{per
         {ok, _Seq} ->
             _ = [self() ! pull || Rest =:= more],
             Taken = barrel_p2p_map_own:taken(Held, Store),
-            lists:foreach(fun(KeyBytes) -> written_again(KeyBytes, State) end, Taken),
+            lists:foreach(fun(KeyBytes) -> put_back(KeyBytes, State) end, Taken),
             {noreply, lists:foldl(fun project/2, State, [Change || {KeyBytes, _, _} = Change <- Good, not lists:member(KeyBytes, Taken)])};
         {error, busy} ->
             _ = erlang:send_after(?BUSY_MS, self(), pull),
@@ -227,12 +227,12 @@ heard(Verdicts, #state{validator = Before} = State) ->
     end.
 
 %% Readers never miss it. Nothing that was written here since then is touched.
--spec written_again(KeyBytes :: binary(), #state{}) -> ok.
-written_again(KeyBytes, #state{store = Store, table = Table}) ->
+-spec put_back(KeyBytes :: binary(), #state{}) -> ok.
+put_back(KeyBytes, #state{store = Store, table = Table}) ->
     case barrel_p2p_map_table:own(Table, binary_to_term(KeyBytes)) of
         {ok, Value} ->
-            case barrel_p2p_store:put(Store, KeyBytes, barrel_p2p_store:value(Value)) of
-                {error, busy} -> _ = erlang:send_after(?BUSY_MS, self(), {write_again, KeyBytes}), ok;
+            case barrel_p2p_store:restore(Store, KeyBytes, barrel_p2p_store:value(Value)) of
+                {error, busy} -> _ = erlang:send_after(?BUSY_MS, self(), {put_back, KeyBytes}), ok;
                 _ -> ok
             end;
         none ->
@@ -278,13 +278,18 @@ watch_members(#{scan_ms := Period}) ->
     _ = erlang:send_after(Period, self(), scan),
     barrel_p2p_events:subscribe(members, self()).
 
-%% A node that has started again has nothing of what it had in memory. If only its distribution has, it has everything; to remove that and let the
-%% node write it again would put it above what others wrote meanwhile.
+%% A node that has started again has nothing of what it had in memory; if only its distribution has, it has everything. What it had on its disk it
+%% puts back, once: it is not removed each time the node is seen again.
 -spec forgotten_pruned(node(), #state{}) -> #state{}.
-forgotten_pruned(Node, #state{options = #{persist := false}} = State) ->
+forgotten_pruned(Node, #state{options = #{persist := false}, presence = Presence} = State) ->
     case barrel_p2p_gossip:remembers_since(Node) of
-        {ok, SinceMs} -> pruned(Node, SinceMs, State);
-        gone -> State
+        {ok, SinceMs} ->
+            case barrel_p2p_map_presence:has_forgotten(Node, SinceMs, Presence) of
+                {true, Next} -> pruned(Node, SinceMs, State#state{presence = Next});
+                false -> State
+            end;
+        gone ->
+            State
     end;
 forgotten_pruned(_Node, State) ->
     State.

@@ -7,10 +7,13 @@ What is known of a node is asked for once, when the map first sees a value of it
 are always shown, also those from before this node had a name.
 """.
 
--export([new/1, is_shown/2, up/2, down/2, gone_for/2]).
+-export([new/1, is_shown/2, up/2, down/2, has_forgotten/3, gone_for/2]).
 -export_type([presence/0]).
 
--record(presence, {prunes :: boolean(), here = #{} :: #{node() => true}, gone = #{} :: #{node() => SinceMs :: integer()}}).
+-record(presence, {prunes :: boolean(),
+                   here = #{} :: #{node() => true},
+                   gone = #{} :: #{node() => SinceMs :: integer()},
+                   memories = #{} :: #{node() => SinceMs :: non_neg_integer()}}).
 -opaque presence() :: #presence{}.
 
 -spec new(Prunes :: boolean()) -> presence().
@@ -36,6 +39,14 @@ up(Node, #presence{here = Here, gone = Gone} = Presence) ->
 -spec down(node(), presence()) -> presence().
 down(Node, #presence{here = Here, gone = Gone} = Presence) ->
     Presence#presence{here = maps:remove(Node, Here), gone = Gone#{Node => now_ms()}}.
+
+%% Whether the node has lost its memory since this was asked last; the first time it may have.
+-spec has_forgotten(node(), SinceMs :: non_neg_integer(), presence()) -> {true, presence()} | false.
+has_forgotten(Node, SinceMs, #presence{memories = Memories} = Presence) ->
+    case Memories of
+        #{Node := Known} when SinceMs =< Known -> false;
+        _ -> {true, Presence#presence{memories = Memories#{Node => SinceMs}}}
+    end.
 
 %% Nodes that have been gone for longer than that. Their time begins anew, so that they are named again if something of them turns up later.
 -spec gone_for(Milliseconds :: non_neg_integer(), presence()) -> {[node()], presence()}.

@@ -11,7 +11,7 @@ A replicated map is the same on every node that has opened it, whatever happens 
          frozen_node_gets_its_entries_shown_again/1, restarted_node_keeps_only_what_it_writes_anew/1,
          values_of_a_node_survive_a_restart_of_its_distribution/1, later_write_stands_when_a_distribution_comes_back/1,
          values_in_memory_of_a_node_that_was_away_for_long_return/1, values_on_the_disk_of_a_restarted_node_are_not_removed/1,
-         persistent_map_survives_kill/1,
+         later_write_stands_when_a_disk_comes_back/1, persistent_map_survives_kill/1,
          crash_of_an_owner_among_writers_loses_nothing/1, maps_of_the_configuration_are_open/1, deleted_map_is_deleted_here_only/1,
          many_entries_arrive_while_the_node_works/1, new_node_loads_in_steps_that_block_no_scheduler/1]).
 
@@ -30,7 +30,8 @@ all() ->
      bad_value_of_another_node_is_not_shown, entries_of_a_view_eviction_stay, pruned_entries_do_not_come_back,
      frozen_node_gets_its_entries_shown_again, restarted_node_keeps_only_what_it_writes_anew,
      values_of_a_node_survive_a_restart_of_its_distribution, later_write_stands_when_a_distribution_comes_back,
-     values_in_memory_of_a_node_that_was_away_for_long_return, values_on_the_disk_of_a_restarted_node_are_not_removed, persistent_map_survives_kill,
+     values_in_memory_of_a_node_that_was_away_for_long_return, values_on_the_disk_of_a_restarted_node_are_not_removed,
+     later_write_stands_when_a_disk_comes_back, persistent_map_survives_kill,
      crash_of_an_owner_among_writers_loses_nothing, maps_of_the_configuration_are_open, deleted_map_is_deleted_here_only,
      many_entries_arrive_while_the_node_works, new_node_loads_in_steps_that_block_no_scheduler].
 
@@ -99,6 +100,12 @@ told(Peer) ->
 
 block(#{node := NodeA} = A, #{node := NodeB} = B) ->
     ok = on(A, fun() -> barrel_p2p_hyparview:block_peers([NodeB]) end),
+    ok = on(B, fun() -> barrel_p2p_hyparview:block_peers([NodeA]) end),
+    wait_until(apart, fun() -> {active(A), active(B)} =:= {[], []} end, 10_000).
+
+%% From the other one, and from a node that is not there yet.
+cut_off(#{node := NodeA} = A, #{node := NodeB} = B, Absent) ->
+    ok = on(A, fun() -> barrel_p2p_hyparview:block_peers([NodeB, Absent]) end),
     ok = on(B, fun() -> barrel_p2p_hyparview:block_peers([NodeA]) end),
     wait_until(apart, fun() -> {active(A), active(B)} =:= {[], []} end, 10_000).
 
@@ -279,16 +286,14 @@ values_of_a_node_survive_a_restart_of_its_distribution(Config) ->
 
 %% The node that the returning one meets first has not heard of it.
 later_write_stands_when_a_distribution_comes_back(Config) ->
-    [#{node := NodeA} = A, #{node := NodeC} = C] = bare(Config, 2, [often()]),
+    [A, C] = bare(Config, 2, [often()]),
     _ = [open(P, #{prune_on_peer_down => true}) || P <- [A, C]],
     B = late(Config, A),
     _ = [ok = put(B, Key, 2) || Key <- [removed, replaced]],
     ok = until([A, B, C], [{removed, 2}, {replaced, 2}]),
     ok = on(B, fun net_kernel:stop/0),
     ok = until([A, C], [], 20_000),
-    ok = on(A, fun() -> barrel_p2p_hyparview:block_peers([NodeC]) end),
-    ok = on(C, fun() -> barrel_p2p_hyparview:block_peers([NodeA, ?LATE]) end),
-    ok = wait_until(apart, fun() -> {active(A), active(C)} =:= {[], []} end, 10_000),
+    ok = cut_off(C, A, ?LATE),
     ok = remove(C, removed),
     ok = put(C, replaced, 3),
     ok = distributed(B),
@@ -330,25 +335,46 @@ distributed(Peer) ->
 
 %% The others keep nothing on the disk, so for them the node has lost what it had.
 values_on_the_disk_of_a_restarted_node_are_not_removed(Config) ->
-    Cluster = proplists:get_value(cluster, Config),
-    Dir = filename:join(proplists:get_value(priv_dir, Config), "values_on_the_disk_of_a_restarted_node_are_not_removed"),
-    Often = {replica_anti_entropy_ms, 1_000},
-    [A, B] = All = bare(Config, 2, [Often]),
+    [A, B] = All = bare(Config, 2, [often()]),
     _ = [open(P, #{prune_on_peer_down => true}) || P <- All],
-    Start = fun() ->
-                Peer = alone(Cluster, lasting, [Often, {barrel_p2p_map_data_dir, Dir}]),
-                ok = open(Peer, #{persist => true, prune_on_peer_down => true}),
-                ok = join(Peer, A),
-                Peer
-            end,
-    C = Start(),
+    C = lasting(Config, ?FUNCTION_NAME),
+    ok = join(C, A),
     ok = put(C, c, 3),
     ok = until([A, B, C], [{c, 3}]),
     ok = kill(C),
     ok = until(All, [], 20_000),
-    Again = Start(),
+    Again = lasting(Config, ?FUNCTION_NAME),
+    ok = join(Again, A),
     ok = put(Again, new, 4),
     ok = until([A, B, Again], [{c, 3}, {new, 4}], 30_000).
+
+%% The others hold the map in memory, so they take a node that has started anew to have lost what it wrote. The one that it meets first has not heard
+%% of what was written while it was away.
+later_write_stands_when_a_disk_comes_back(Config) ->
+    [A, C] = All = bare(Config, 2, [often()]),
+    _ = [open(P, #{prune_on_peer_down => true}) || P <- All],
+    #{node := NodeB} = B = lasting(Config, ?FUNCTION_NAME),
+    ok = join(B, A),
+    _ = [ok = put(B, Key, 2) || Key <- [removed, replaced, untouched]],
+    ok = until([A, B, C], [{removed, 2}, {replaced, 2}, {untouched, 2}]),
+    ok = kill(B),
+    ok = until(All, [], 20_000),
+    ok = cut_off(C, A, NodeB),
+    ok = remove(C, removed),
+    ok = put(C, replaced, 3),
+    Again = lasting(Config, ?FUNCTION_NAME),
+    ok = join(Again, A),
+    ok = until([A, Again], [{removed, 2}, {replaced, 2}, {untouched, 2}], 20_000),
+    [{replaced, 3}] = content(C),
+    ok = unblock(A, C),
+    ok = until([A, Again, C], [{replaced, 3}, {untouched, 2}], 30_000).
+
+%% A node whose map is on its disk. It has not joined.
+lasting(Config, Case) ->
+    Dir = filename:join(proplists:get_value(priv_dir, Config), Case),
+    Peer = alone(proplists:get_value(cluster, Config), lasting, [often(), {barrel_p2p_map_data_dir, Dir}]),
+    ok = open(Peer, #{persist => true, prune_on_peer_down => true}),
+    Peer.
 
 persistent_map_survives_kill(Config) ->
     Cluster = proplists:get_value(cluster, Config),

@@ -86,6 +86,18 @@ fn store_put<'a>(
 }
 
 #[rustler::nif]
+fn store_restore<'a>(
+    env: Env<'a>,
+    store: ResourceArc<StoreRes>,
+    key: Binary<'a>,
+    value: Binary<'a>,
+    node: Atom,
+) -> NifResult<Term<'a>> {
+    let origin = store::node(env, node)?;
+    Ok(store::written(env, store.handle.restore(&key, &value, &origin)))
+}
+
+#[rustler::nif]
 fn store_remove<'a>(env: Env<'a>, store: ResourceArc<StoreRes>, key: Binary<'a>) -> Term<'a> {
     store::written(env, store.handle.remove(&key))
 }

@@ -84,6 +84,11 @@ impl Handle {
         self.write(key.len() + value.len(), |store, now| store.put(key, value, origin, now))
     }
 
+    /// Puts a value back that others have removed since they took it for lost.
+    pub fn restore(&self, key: &[u8], value: &[u8], origin: &NodeName) -> Result<u64, Refused> {
+        self.write(key.len() + value.len(), |store, _| store.restore(key, value, origin))
+    }
+
     /// Writes a tombstone.
     pub fn remove(&self, key: &[u8]) -> Result<u64, Refused> {
         self.write(key.len(), |store, now| store.remove(key, now))

@@ -138,6 +138,15 @@ impl Store {
         Entry::value(key, value, origin, now).map(|entry| self.write(entry))
     }
 
+    /// Puts a value of the host back in the place of the removal that others took it for lost with: its stamp is the next one,
+    /// so whatever was written later stands. Gives the entry as written.
+    ///
+    /// # Errors
+    /// [`TooLarge`], and nothing was done.
+    pub fn restore(&mut self, key: &[u8], value: &[u8], origin: &NodeName) -> Result<Entry, TooLarge> {
+        Entry::value(key, value, origin, Timestamp::default()).map(|entry| self.write(entry))
+    }
+
     /// Removes a key as the host, also one that is not there: it may be somewhere else. Gives the tombstone.
     ///
     /// # Errors
@@ -335,7 +344,7 @@ impl Store {
 
     fn write(&mut self, entry: Entry) -> Entry {
         let position = entry.position();
-        self.now_ms = entry.stamp().wall_ms;
+        self.now_ms = self.now_ms.max(entry.stamp().wall_ms);
         let entry = match self.rejections.stamp(position, entry.key()) {
             Some(rejected) => entry.after(rejected),
             None => entry,

@@ -227,6 +227,24 @@ fn pruning_is_the_same_everywhere() {
 }
 
 #[test]
+fn what_is_put_back_gives_way_to_all_that_was_written_later() {
+    let entries = [value("a", "1", 1, 0), value("b", "1", 1, 0)];
+    let (mut host, mut other) = (loaded(&entries), loaded(&entries));
+    let later = other.put(b"b", b"2", &node(2), at(1)).unwrap();
+    host.collect(NOW + DAY, false, DAY);
+    host.prune(&node(1), NOW + 9, None, 100);
+    let put_back: Vec<Entry> = ["a", "b"].map(|key| host.restore(key.as_bytes(), b"1", &node(1)).unwrap()).into();
+    let stamp = at(0).successor().successor();
+    assert_eq!(put_back[0], Entry::value(b"a", b"1", &node(1), stamp).unwrap());
+    assert_eq!(host.take_outgoing(usize::MAX).len(), 2);
+    deliver(&mut other, put_back);
+    deliver(&mut host, vec![later]);
+    assert_eq!((content(&host, "a"), content(&host, "b")), (Some(Some("1")), Some(Some("2"))));
+    assert_eq!(host.root(), other.root());
+    check(&host);
+}
+
+#[test]
 fn pruning_looks_at_so_many_at_a_time() {
     let mut store = store();
     for key in 0..100_u8 {
