@@ -51,7 +51,7 @@ run(#{carriers := Carriers, settings := #{rounds := Rounds} = Settings, mode := 
     Utc = calendar:system_time_to_rfc3339(erlang:system_time(second), [{offset, "Z"}]),
     io:put_chars([bench_machine:caption(Machine), "\n", opening(Load, Machine), "\n"]),
     _ = Mode =:= quick andalso io:put_chars("Quick run: shows that everything works, says nothing about speed.\n"),
-    Runs = [turn(Round, Carrier, Settings) || Round <- lists:seq(1, Rounds), Carrier <- rotated(Round, Carriers)],
+    Runs = lists:append([turn(Round, Carrier, Settings) || Round <- lists:seq(1, Rounds), Carrier <- rotated(Round, Carriers)]),
     Summary = bench_result:summary(in_order(Runs, Carriers)),
     Verdicts = bench_result:verdicts(Summary),
     io:put_chars(["\n", bench_table:result(Summary), [bench_table:verdicts(Verdicts) || Mode =:= full], "\n", closing(Runs)]),
@@ -62,16 +62,19 @@ run(#{carriers := Carriers, settings := #{rounds := Rounds} = Settings, mode := 
     write(Options, Utc, [{".json", bench_json:encode(Report)}, {".svg", Chart}]),
     0.
 
-turn(Round, {Name, Module}, #{rounds := Rounds} = Settings) ->
-    Folder = filename:join(bench_report:argument(temp), lists:concat([Name, "_", Round])),
-    Run = bench_pair:with(Module, Folder, fun(Pair) -> observed(Pair, Settings) end),
-    io:put_chars(bench_table:progress(Run#{round => Round, carrier => Name}, Rounds)),
-    Run#{round => Round, carrier => Name}.
+%% One pair for everything, then more of them for what depends on the pair.
+turn(Round, {Name, Module}, #{rounds := Rounds, ping_pairs := Pairs} = Settings) ->
+    Folder = filename:join(bench_report:argument(temp), lists:concat([Name, "_", Round, "_"])),
+    [Whole | _] = Runs = [(bench_pair:with(Module, Folder ++ integer_to_list(N), fun(Pair) -> observed(Measure, Pair, Settings) end))
+                          #{round => Round, carrier => Name}
+                          || {N, Measure} <- lists:enumerate([measure | lists:duplicate(Pairs - 1, ping)])],
+    io:put_chars(bench_table:progress(Whole, Rounds)),
+    Runs.
 
-observed(Pair, Settings) ->
+observed(Measure, Pair, Settings) ->
     Usage = bench_machine:usage(),
     Seconds = own_seconds(Pair),
-    Values = bench_metric:measure(Pair, Settings),
+    Values = bench_metric:Measure(Pair, Settings),
     (bench_machine:shares(Usage, bench_machine:usage(), own_seconds(Pair) - Seconds))#{values => Values}.
 
 own_seconds(Pair) ->

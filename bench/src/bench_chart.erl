@@ -42,7 +42,7 @@ subtitle(Runs) ->
     case lists:max([Round || #{round := Round} <- Runs]) of
         1 -> "One round, two VMs on loopback. Each panel has its own scale.";
         Rounds ->
-            io_lib:format("Bars: medians of ~b interleaved rounds. Dots: the rounds. Two fresh VMs each, on loopback. "
+            io_lib:format("Bars: medians of ~b interleaved rounds. Dots: pairs of VMs. Two fresh ones each, on loopback. "
                           "Each panel has its own scale.", [Rounds])
     end.
 

@@ -27,7 +27,7 @@ summary(Runs) ->
 %% The values of one metric of one carrier, in the order of the rounds.
 -spec samples([run()], atom(), atom()) -> [bench_statistics:value()].
 samples(Runs, Carrier, Key) ->
-    [maps:get(Key, Values) || #{carrier := C, values := Values} <- Runs, C =:= Carrier].
+    [Value || #{carrier := C, values := #{Key := Value}} <- Runs, C =:= Carrier].
 
 %% Of each of our medians to that of each other carrier.
 -spec ratios(medians()) -> ratios().
