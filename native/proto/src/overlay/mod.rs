@@ -116,7 +116,7 @@ impl Overlay {
                     let contact = Arc::clone(contact);
                     self.tree.up(now.mono, &contact, out);
                 }
-                Output::Release(name) => self.tree.down(name),
+                Output::Release(name) => self.tree.down(now.mono, name),
                 Output::Close { .. } | Output::Event(_) | Output::Send { .. } | Output::Staged(_) => {}
             }
         }

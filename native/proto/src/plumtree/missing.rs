@@ -18,6 +18,9 @@ const MAX_MISSING: usize = 4096;
 /// Announcers remembered of each (count).
 const MAX_ANNOUNCERS: usize = 8;
 
+/// Former neighbours that each is sent to when it comes (count).
+const MAX_OWED: usize = 4;
+
 /// Questions for each (count), over all announcers.
 const MAX_QUESTIONS: usize = 8;
 
@@ -29,6 +32,8 @@ pub(super) struct Missing {
     /// Who has it or will have it. Once `chosen`, the first one is to send it.
     announcers: Vec<Arc<Contact>>,
     chosen: bool,
+    /// Who waits for it from this node and is no neighbour any more.
+    owed: Vec<Arc<Contact>>,
     /// When it is asked for next.
     due: Time,
     /// How often it was asked for.
@@ -46,6 +51,18 @@ impl Missing {
         if self.announcers.len() < MAX_ANNOUNCERS && self.announcers.iter().all(|known| known.name != from.name) {
             self.announcers.push(Arc::clone(from));
         }
+    }
+
+    /// This one, no neighbour, waits for it.
+    pub(super) fn owe(&mut self, to: &Arc<Contact>) {
+        if self.owed.len() < MAX_OWED && self.owed.iter().all(|known| known.name != to.name) {
+            self.owed.push(Arc::clone(to));
+        }
+    }
+
+    /// Who waits for it and is no neighbour.
+    pub(super) fn owed(&self) -> &[Arc<Contact>] {
+        &self.owed
     }
 
     /// This one is to send it, unasked; at `due` it is asked nevertheless.
@@ -82,7 +99,14 @@ impl Announced {
             return None;
         }
         let announcers = vec![Arc::clone(from)];
-        Some(self.0.entry(id).or_insert(Missing { hops, announcers, chosen: false, due, questions: 0 }))
+        Some(self.0.entry(id).or_insert(Missing {
+            hops,
+            announcers,
+            chosen: false,
+            owed: Vec::new(),
+            due,
+            questions: 0,
+        }))
     }
 
     /// It came.
@@ -116,6 +140,22 @@ impl Announced {
         for missing in self.0.values_mut().filter(|missing| missing.source().is_some_and(|from| from.name == *source)) {
             any = true;
             missing.hurry(now);
+        }
+        any
+    }
+
+    /// This one is no neighbour any more. What it was to send is due now, of somebody else if there is one; what it was to
+    /// get over an `eager` link it is owed. Was it the source of anything?
+    pub(super) fn part(&mut self, now: Time, from: &Arc<Contact>, eager: bool) -> bool {
+        let mut any = false;
+        for missing in self.0.values_mut() {
+            if missing.source().is_some_and(|source| source.name == from.name) {
+                any = true;
+                missing.announcers.rotate_left(1);
+                missing.hurry(now);
+            } else if eager {
+                missing.owe(from);
+            }
         }
         any
     }

@@ -125,9 +125,13 @@ impl State {
         }
     }
 
-    /// A neighbour less. What it has announced others may have too: that stays.
-    pub fn down(&mut self, name: &NodeName) {
-        self.links.retain(|link| link.to.name != *name);
+    /// A neighbour less. What it has announced others may have too: that stays. What it was to send is asked for now.
+    pub fn down(&mut self, now: Time, name: &NodeName) {
+        let Some(at) = self.links.iter().position(|link| link.to.name == *name) else { return };
+        let link = self.links.remove(at);
+        if self.announced.part(now, &link.to, link.kind == Kind::Eager) {
+            self.timers.set(GRAFT, now);
+        }
     }
 
     /// Starts a broadcast, unless its id was seen before. Larger payloads than allowed are not sent.
@@ -220,6 +224,10 @@ impl State {
                 self.stats.gossip_sent += 1;
                 send(&link.to, Message::Gossip { id, hops: next.hops, payload: payload.clone() }, out);
             }
+        }
+        for to in missing.iter().flat_map(Missing::owed).filter(|to| from.is_none_or(|from| from.name != to.name)) {
+            self.stats.gossip_sent += 1;
+            send(to, Message::Gossip { id, hops: next.hops, payload: payload.clone() }, out);
         }
         let overtaken = match (&source, from) {
             (Some(source), Some(from)) if *source != from.name => {
@@ -332,7 +340,13 @@ impl State {
 
     fn on_graft(&mut self, from: &Arc<Contact>, id: Option<MessageId>, out: &mut Outputs) {
         self.set(from, Kind::Eager);
-        let Some(seen) = id.and_then(|id| self.cache.get(&id)) else {
+        let Some(id) = id else { return };
+        let Some(seen) = self.cache.get(&id) else {
+            if self.links.iter().all(|link| link.to.name != from.name) {
+                if let Some(missing) = self.announced.get_mut(&id) {
+                    missing.owe(from);
+                }
+            }
             return;
         };
         if let Some(payload) = seen.payload.clone() {

@@ -212,6 +212,34 @@ fn a_source_that_has_it_and_does_not_send_it_is_asked_at_once() {
     assert_eq!(node.runs_until(node.now), [send("a", Message::Graft(Some(id(1))))]);
 }
 
+/// Its link was exchanged for a shorter one meanwhile, say. It took a patience of 250 ms until somebody else was asked.
+#[test]
+fn a_source_that_is_no_neighbour_any_more_is_not_waited_for() {
+    let mut node = Node::with(&["a", "b"], &["c"]);
+    node.hears("a", ihave_and_send(1, 2));
+    node.hears("c", ihave(1, 2));
+    node.state.down(node.now, &contact("a").name);
+    assert_eq!(node.runs_until(node.now), [send("c", Message::Graft(Some(id(1))))]);
+}
+
+/// Who relied on this node waited as long.
+#[test]
+fn a_former_neighbour_gets_what_it_was_promised() {
+    let mut node = Node::with(&["a", "b"], &["c"]);
+    node.hears("a", ihave_and_send(1, 2));
+    node.state.down(node.now, &contact("b").name);
+    node.state.down(node.now, &contact("c").name);
+    assert_eq!(node.hears("a", gossip(1, 2)), [delivered(1, 2), send("b", gossip(1, 3))]);
+}
+
+#[test]
+fn a_stranger_that_asked_before_the_payload_came_gets_it() {
+    let mut node = Node::with(&["a"], &[]);
+    node.hears("a", ihave_and_send(1, 2));
+    assert_eq!(node.hears("x", Message::Graft(Some(id(1)))), []);
+    assert_eq!(node.hears("a", gossip(1, 2)), [delivered(1, 2), send("x", gossip(1, 3))]);
+}
+
 /// What was announced late is here by then.
 #[test]
 fn a_late_announcement_of_what_is_here_promises_nothing() {
