@@ -14,6 +14,11 @@ pub enum Message {
     Accept,
     /// "You are not, or no more, my neighbour."
     Disconnect(Goodbye),
+    /// "Be my neighbour; I give up this one, give up one of yours that asks it."
+    Exchange {
+        /// Who is given up.
+        old: Arc<Contact>,
+    },
     /// A joiner on its random walk.
     ForwardJoin {
         /// Who joins.
@@ -27,6 +32,13 @@ pub enum Message {
     KeepAlive {
         /// Size of the sender's active view.
         neighbours: u8,
+    },
+    /// "How far are you, and which link would you give up?"
+    Measure,
+    /// The answer.
+    Measured {
+        /// Microseconds for a message to the neighbour that would be given up and its answer; zero if there is none.
+        longest_us: u32,
     },
     /// "Be my neighbour."
     Neighbour(Priority),
@@ -57,6 +69,8 @@ pub enum Priority {
 /// Why two are no neighbours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Goodbye {
+    /// The place went to a nearer one. Somebody who has given up a neighbour, too, will ask.
+    Exchanged,
     /// There is no place: stay in touch.
     Full,
     /// The sender leaves: forget it.
@@ -75,6 +89,9 @@ impl Message {
             Self::Disconnect(goodbye) => {
                 writer.u8(DISCONNECT);
                 match goodbye {
+                    Goodbye::Exchanged => {
+                        writer.u8(EXCHANGED);
+                    }
                     Goodbye::Full => {
                         writer.u8(FULL);
                     }
@@ -84,12 +101,19 @@ impl Message {
                     Goodbye::Replaced(newcomer) => newcomer.write(writer.u8(REPLACED)),
                 }
             }
+            Self::Exchange { old } => old.write(writer.u8(EXCHANGE)),
             Self::ForwardJoin { joiner, ttl } => joiner.write(writer.u8(FORWARD_JOIN).u8(*ttl)),
             Self::Join => {
                 writer.u8(JOIN);
             }
             Self::KeepAlive { neighbours } => {
                 writer.u8(KEEP_ALIVE).u8(*neighbours);
+            }
+            Self::Measure => {
+                writer.u8(MEASURE);
+            }
+            Self::Measured { longest_us } => {
+                writer.u8(MEASURED).u32(*longest_us);
             }
             Self::Neighbour(priority) => {
                 writer.u8(NEIGHBOUR).u8(match priority {
@@ -125,6 +149,9 @@ impl Message {
                 Self::Shuffle { origin: Contact::read(reader)?, ttl, contacts: read_contacts(reader)? }
             }
             SHUFFLE_REPLY => Self::ShuffleReply(read_contacts(reader)?),
+            MEASURE => Self::Measure,
+            MEASURED => Self::Measured { longest_us: reader.u32()? },
+            EXCHANGE => Self::Exchange { old: Contact::read(reader)? },
             _ => return Err(DecodeError::BadValue { offset }),
         })
     }
@@ -136,6 +163,7 @@ fn read_goodbye(reader: &mut Reader<'_>) -> Result<Goodbye, DecodeError> {
         FULL => Ok(Goodbye::Full),
         LEAVING => Ok(Goodbye::Leaving),
         REPLACED => Ok(Goodbye::Replaced(Contact::read(reader)?)),
+        EXCHANGED => Ok(Goodbye::Exchanged),
         _ => Err(DecodeError::BadValue { offset }),
     }
 }
@@ -158,6 +186,9 @@ const DISCONNECT: u8 = 6;
 const KEEP_ALIVE: u8 = 7;
 const SHUFFLE: u8 = 8;
 const SHUFFLE_REPLY: u8 = 9;
+const MEASURE: u8 = 10;
+const MEASURED: u8 = 11;
+const EXCHANGE: u8 = 12;
 
 const LOW: u8 = 0;
 const HIGH: u8 = 1;
@@ -165,3 +196,4 @@ const HIGH: u8 = 1;
 const FULL: u8 = 0;
 const LEAVING: u8 = 1;
 const REPLACED: u8 = 2;
+const EXCHANGED: u8 = 3;

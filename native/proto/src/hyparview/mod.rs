@@ -18,9 +18,11 @@
 //! * A newcomer to a full view is put into one of its links, at a bounded rate; crowds walk on (`request.rs`).
 //! * Keep-alives end views that a lost message has left one-sided (`state.rs`).
 //! * A lost neighbour becomes a passive contact that has failed once (`state.rs`).
+//! * Long links are exchanged for shorter ones (`exchange.rs`).
 //! * Several contacts are asked at once, back off after failures, and age (`promotion.rs`, `shuffle.rs`).
 
 mod config;
+mod exchange;
 mod message;
 mod promotion;
 mod request;

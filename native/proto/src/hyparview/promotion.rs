@@ -24,8 +24,10 @@ pub(super) struct Request {
 }
 
 /// Where an accepted request gets its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Room {
+    /// From this neighbour.
+    Exchanged(NodeName),
     /// From one that is free, or nowhere.
     Found,
     /// From a neighbour if need be.

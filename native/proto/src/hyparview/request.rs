@@ -110,6 +110,7 @@ impl State {
         }
         let room = match request.map(|request| request.room) {
             None => false,
+            Some(Room::Exchanged(old)) => self.give_up(now, &old, out),
             Some(Room::Found) => self.active.len() < self.config.active_size,
             Some(Room::Made) => self.make_room(now, from, out),
         };
@@ -159,7 +160,7 @@ impl State {
     }
 
     /// May a full view give a place away now? Each yes is counted.
-    fn may_displace(&mut self, now: Time) -> bool {
+    pub(super) fn may_displace(&mut self, now: Time) -> bool {
         let until = self.displaced_until.max(now) + DISPLACEMENT_SPACING;
         let yes = until - now <= DISPLACEMENT_SPACING * DISPLACEMENTS;
         if yes {

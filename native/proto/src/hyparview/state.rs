@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use barrel_p2p_base::{NodeName, Random, Time};
 
+use super::exchange::Trial;
 use super::promotion::Request;
 use super::view::{Active, Passive, Reserve};
 use super::{Config, Goodbye, Message};
@@ -25,6 +26,8 @@ pub struct State {
     pub(super) passive: Passive,
     /// Requests that nobody has answered yet.
     pub(super) requests: Vec<Request>,
+    /// Who may become a neighbour in exchange for a longer link.
+    pub(super) trial: Option<Trial>,
     pub(super) blocked: BTreeSet<NodeName>,
     /// Has this node said goodbye?
     pub(super) left: bool,
@@ -70,6 +73,7 @@ impl State {
             active: Active::default(),
             passive: Passive::default(),
             requests: Vec::new(),
+            trial: None,
             blocked: BTreeSet::new(),
             left: false,
             displaced_until: Time::ZERO,
@@ -116,13 +120,19 @@ impl State {
         match message {
             Message::Accept => self.on_accept(now, from, out),
             Message::Disconnect(goodbye) => self.on_disconnect(now, from, goodbye, out),
+            Message::Exchange { old } => self.on_exchange(now, from, &old, out),
             Message::ForwardJoin { joiner, ttl } => self.on_forward_join(now, from, joiner, ttl, out),
             Message::Join => self.on_join(now, from, out),
             Message::KeepAlive { neighbours } => self.on_keep_alive(now, from, neighbours, out),
+            Message::Measure => self.on_measure(from, out),
+            Message::Measured { longest_us } => self.on_measured(now, from, longest_us, out),
             Message::Neighbour(priority) => self.on_neighbour(now, from, priority, out),
             Message::Reject(contacts) => self.on_reject(now, from, contacts),
             Message::Shuffle { origin, ttl, contacts } => self.on_shuffle(now, from, (origin, ttl, contacts), out),
-            Message::ShuffleReply(contacts) => self.learn_all(now, contacts),
+            Message::ShuffleReply(contacts) => {
+                self.learn_all(now, contacts);
+                self.measure(now, from, out);
+            }
         }
         self.schedule_promotion(now);
     }
@@ -224,7 +234,9 @@ impl State {
                 self.take_request(&from.name);
                 self.passive.remove(&from.name);
             }
-            Goodbye::Full | Goodbye::Replaced(_) if !lost => {}
+            Goodbye::Exchanged | Goodbye::Full | Goodbye::Replaced(_) if !lost => {}
+            // Somebody is about to ask: no need to look for anybody before the next round of questions.
+            Goodbye::Exchanged => return self.part(now, from),
             Goodbye::Full => self.part(now, from),
             Goodbye::Replaced(newcomer) => {
                 self.part(now, from);

@@ -2,6 +2,7 @@
 //! One node whose peers are played by the tests; whole outputs are compared.
 
 mod defects;
+mod exchange;
 mod views;
 
 use std::sync::Arc;

@@ -70,6 +70,18 @@ impl Active {
         self.contacts().filter(fits).nth(random.below(count))
     }
 
+    /// Who is given up for a nearer one, and how long the link to it is: the longest link but one, to a neighbour that has
+    /// others. None while not all links are measured.
+    pub(super) fn given_up(&self) -> Option<(&Arc<Contact>, Duration)> {
+        let mut measured = Vec::with_capacity(self.0.len());
+        for neighbour in &self.0 {
+            measured.push((neighbour.round_trip?, neighbour));
+        }
+        measured.sort_by_key(|(round_trip, _)| *round_trip);
+        let (round_trip, neighbour) = measured.into_iter().rev().skip(1).find(|(_, neighbour)| neighbour.degree > 1)?;
+        Some((&neighbour.contact, round_trip))
+    }
+
     /// The slowest neighbour that has others; if none is known to, any that has not said.
     pub(super) fn expendable(&self, random: &mut Random) -> Option<&Arc<Contact>> {
         let pick = |fits: fn(&u8) -> bool, random: &mut Random| {

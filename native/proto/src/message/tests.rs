@@ -80,6 +80,10 @@ fn views() -> impl Strategy<Value = hyparview::Message> {
     prop_oneof![
         Just(Message::Accept),
         Just(Message::Join),
+        Just(Message::Measure),
+        any::<u32>().prop_map(|longest_us| Message::Measured { longest_us }),
+        contacts(1..2).prop_map(|mut one| Message::Exchange { old: one.remove(0) }),
+        Just(Message::Disconnect(Goodbye::Exchanged)),
         Just(Message::Disconnect(Goodbye::Full)),
         Just(Message::Disconnect(Goodbye::Leaving)),
         contacts(1..2).prop_map(|mut one| Message::Disconnect(Goodbye::Replaced(one.remove(0)))),
