@@ -18,7 +18,8 @@ The workloads on maps, registry and clock, and beside each the same job done wit
 -define(TIMEOUT_MS, 30_000).
 -define(FSYNC_FILE, "bench_fsync").
 
-%% Joins the two VMs and lets both host what is measured, so that every write has somebody to go to.
+%% Joins the two VMs and lets both host what is measured, so that every write has somebody to go to; but for maps that only this one hosts: what
+%% the other one does with a write takes time of the same processors.
 -spec prepare(node()) -> ok.
 prepare(Other) ->
     ok = host(),
@@ -33,6 +34,9 @@ prepare(Other) ->
 
 host() ->
     {ok, _} = application:ensure_all_started(barrel_p2p),
+    {ok, _} = barrel_p2p:new_map(bench_own_few),
+    {ok, _} = barrel_p2p:new_map(bench_own_many),
+    {ok, _} = barrel_p2p:new_map(bench_own_disk, #{persist => true}),
     host_maps().
 
 host_maps() ->
@@ -55,18 +59,22 @@ start_mnesia(Other) ->
 %% One value of every row and of what stands beside it.
 -spec measure(node(), pos_integer()) -> bench_state_row:values().
 measure(Other, Ms) ->
-    Put10 = put_few(Ms),
+    Own10 = put_few(bench_own_few, Ms),
+    Put10 = put_few(bench_few, Ms),
     {Server, Insert} = inserter(),
-    [ok = barrel_p2p:map_put(bench_many, Key, 0) || Key <- lists:seq(1, ?MANY_KEYS)],
+    [ok = barrel_p2p:map_put(Map, Key, 0) || Map <- [bench_own_many, bench_many], Key <- lists:seq(1, ?MANY_KEYS)],
     Values = #{
+        own_10_ns => Own10,
+        own_1m_ns => put_many(bench_own_many, Ms),
         put_10_ns => Put10,
         server_insert_ns => per_operation(Insert, Ms),
-        put_1m_ns => per_operation(fun(N) -> ok = barrel_p2p:map_put(bench_many, 1 + N rem ?MANY_KEYS, N) end, Ms),
+        put_1m_ns => put_many(bench_many, Ms),
         put_16_per_s => rate(?CALLERS, fun(Caller, N) -> ok = barrel_p2p:map_put(bench_few, {Caller, N rem 1000}, N) end, Ms),
         mnesia_per_s => rate(?CALLERS, fun(Caller, N) -> mnesia:async_dirty(fun mnesia:write/1, [{bench_table, {Caller, N rem 1000}, N}]) end, Ms),
         get_ns => fast(fun() -> {ok, _} = barrel_p2p:map_get(bench_few, 1) end),
         ets_lookup_ns => lookup_in_ets(),
-        persistent_64_per_s => rate(?WRITERS, fun(Caller, N) -> ok = barrel_p2p:map_put(bench_disk, {Caller, N rem 100}, N) end, Ms),
+        own_disk_64_per_s => put_durably(bench_own_disk, Ms),
+        persistent_64_per_s => put_durably(bench_disk, Ms),
         fsync_64_per_s => with_file(fun(File) -> rate(?WRITERS, fun(_, N) -> ok = gen_server:call(File, {write, N}, ?TIMEOUT_MS) end, Ms) end),
         whereis_local_ns => with_service(fun() -> {ok, _} = barrel_p2p:whereis_service(bench_local) end),
         global_whereis_ns => with_global(fun() -> true = is_pid(global:whereis_name(bench_global)) end),
@@ -80,8 +88,14 @@ measure(Other, Ms) ->
     ok = gen_server:stop(Server),
     Values.
 
-put_few(Ms) ->
-    per_operation(fun(N) -> ok = barrel_p2p:map_put(bench_few, N rem ?FEW_KEYS, N) end, Ms).
+put_few(Map, Ms) ->
+    per_operation(fun(N) -> ok = barrel_p2p:map_put(Map, N rem ?FEW_KEYS, N) end, Ms).
+
+put_many(Map, Ms) ->
+    per_operation(fun(N) -> ok = barrel_p2p:map_put(Map, 1 + N rem ?MANY_KEYS, N) end, Ms).
+
+put_durably(Map, Ms) ->
+    rate(?WRITERS, fun(Caller, N) -> ok = barrel_p2p:map_put(Map, {Caller, N rem 100}, N) end, Ms).
 
 inserter() ->
     {ok, Server} = gen_server:start(?MODULE, table, []),

@@ -51,10 +51,10 @@ medians_ratios_and_goals_test() ->
     ?assertEqual([{ping_p50_us, true}, {bulk_1m_mb_s, false}, {connect_ms, true}, {cpu_1m_s_gb, false}], Reached).
 
 promises_about_state_are_judged_by_value_or_by_ratio_test() ->
-    Rows = [Row || #{key := Key} = Row <- bench_state_row:all(), lists:member(Key, [put_10_ns, put_1m_ns, put_16_per_s])],
+    Rows = [Row || #{key := Key} = Row <- bench_state_row:all(), lists:member(Key, [own_10_ns, own_1m_ns, put_16_per_s])],
     Verdicts = fun(Values) -> [bench_state_row:verdict(Row, Values) || Row <- Rows] end,
-    ?assertEqual([none, reached, reached], Verdicts(#{put_10_ns => 100, put_1m_ns => 200, put_16_per_s => 100_000})),
-    ?assertEqual([none, missed, missed], Verdicts(#{put_10_ns => 100, put_1m_ns => 201, put_16_per_s => 99_999})).
+    ?assertEqual([none, reached, reached], Verdicts(#{own_10_ns => 100, own_1m_ns => 200, put_16_per_s => 100_000})),
+    ?assertEqual([none, missed, missed], Verdicts(#{own_10_ns => 100, own_1m_ns => 201, put_16_per_s => 99_999})).
 
 json_escapes_and_marks_bounds_test() ->
     Json = unicode:characters_to_binary(bench_json:encode(#{b => <<"a\"\\\n">>, a => [1, 2.5, true], c => {at_least, 3}})),
