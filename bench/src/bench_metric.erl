@@ -82,7 +82,7 @@ measure(Pair, #{connects := Connects, beside_ms := BesideMs} = Settings) ->
       beside_p99_ms => scaled(maps:get(p99_ns, Beside), 1.0e6),
       beside_mb_s => per_second(bytes, BesideBulk, 1.0e6)}.
 
-%% Which scheduler of a VM serves the pings is chance, and a quarter of the time of one: a pair of VMs is one sample of that.
+%% Which scheduler of a VM serves the pings is chance, and tells on the time: a pair of VMs is one sample of that.
 -spec ping(bench_pair:pair(), settings()) -> values().
 ping(Pair, Settings) ->
     #{p50_ns := P50, p99_ns := P99} = warmed(Settings, fun(Ms) -> bench_pair:call(Pair, bench_traffic, ping, [Ms]) end),

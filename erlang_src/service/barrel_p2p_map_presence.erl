@@ -4,7 +4,8 @@
 Whose values a map shows: those of nodes that are there, when it is opened with `prune_on_peer_down`, and everybody's otherwise.
 
 What is known of a node is asked for once, when the map first sees a value of it, and follows what the cluster tells from then on. The own values
-are always shown, also those from before this node had a name.
+are always shown, also those from before this node had a name. It also remembers since when each node has had its memory, so that a loss of memory
+is told once.
 """.
 
 -export([new/1, is_shown/2, up/2, down/2, has_forgotten/3, gone_for/2]).

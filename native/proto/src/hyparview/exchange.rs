@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Keeps: two links become two links of the same four nodes, so each has as many neighbours as before; the longest link of
-//! a node is never given up, so that a far region is not cut off (the unbiased neighbours of section 3.2); where no link
+//! a node is never given up, so that a far region is not cut off (the paper keeps some links unbiased for that); where no link
 //! is longer than [`WORTH`], as within one place, nothing happens.
 //!
 //! Departures: the fourth link is not measured before it is made. It is one at random, as long links go, and is

@@ -42,18 +42,27 @@ fn a_payload_shares_the_memory_of_its_frame() {
     assert_eq!(payload.as_ptr(), frame[1..].as_ptr());
 }
 
+/// `BARREL_P2P_FUZZ_CASES` sets how many inputs are tried.
+fn cases() -> u32 {
+    std::env::var("BARREL_P2P_FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1000)
+}
+
 proptest! {
-    #[test]
-    fn what_is_written_is_read(message in message()) {
-        prop_assert_eq!(Message::decode(&message.encode().into()), Ok(message));
-    }
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
-    fn any_bytes_are_survived(bytes in vec(any::<u8>(), 0..200), kind in 0..6_u8, what in 0..12_u8) {
+    fn any_bytes_are_survived(bytes in vec(any::<u8>(), 0..200), kind in 0..6_u8, what in 0..16_u8) {
         let _ = Message::decode(&bytes.clone().into());
         let mut typed = vec![kind, what];
         typed.extend(bytes);
         let _ = Message::decode(&typed.into());
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(message in message()) {
+        prop_assert_eq!(Message::decode(&message.encode().into()), Ok(message));
     }
 
     #[test]

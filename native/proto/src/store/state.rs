@@ -138,8 +138,8 @@ impl Store {
         Entry::value(key, value, origin, now).map(|entry| self.write(entry))
     }
 
-    /// Puts a value of the host back in the place of the removal that others took it for lost with: its stamp is the next one,
-    /// so whatever was written later stands. Gives the entry as written.
+    /// Puts a value of the host back that others have pruned: its stamp is the one after the removal's, so whatever was
+    /// written later stands. Gives the entry as written.
     ///
     /// # Errors
     /// [`TooLarge`], and nothing was done.
@@ -344,6 +344,7 @@ impl Store {
 
     fn write(&mut self, entry: Entry) -> Entry {
         let position = entry.position();
+        // What is put back has no time of its own.
         self.now_ms = self.now_ms.max(entry.stamp().wall_ms);
         let entry = match self.rejections.stamp(position, entry.key()) {
             Some(rejected) => entry.after(rejected),

@@ -101,6 +101,8 @@ fn a_neighbour_is_no_candidate() {
 #[test]
 fn who_was_given_up_waits_for_the_other_one() {
     let mut node = far();
+    // Whom it would ask else.
+    node.hears("x", Message::ShuffleReply(vec![contact("p")]));
     assert_eq!(node.hears("d", Message::Disconnect(Goodbye::Exchanged)), down("d", DownReason::Graceful));
     let mut expected = vec![send("y", Message::Accept)];
     expected.extend(up("y"));
