@@ -29,6 +29,8 @@
 
 pub mod contact;
 pub mod directory;
+#[cfg(test)]
+mod fuzz;
 pub mod hlc;
 pub mod hyparview;
 pub mod machine;

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::contact::Contact;
+use crate::fuzz::cases;
 use crate::hyparview::{Goodbye, Priority};
 use crate::plumtree::Announcement;
 
@@ -42,13 +43,8 @@ fn a_payload_shares_the_memory_of_its_frame() {
     assert_eq!(payload.as_ptr(), frame[1..].as_ptr());
 }
 
-/// `BARREL_P2P_FUZZ_CASES` sets how many inputs are tried.
-fn cases() -> u32 {
-    std::env::var("BARREL_P2P_FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1000)
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases()))]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn any_bytes_are_survived(bytes in vec(any::<u8>(), 0..200), kind in 0..6_u8, what in 0..16_u8) {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::directory::{Beat, Buckets, BUCKETS};
+use crate::fuzz::cases;
 
 fn bytes(message: &Message) -> Vec<u8> {
     let mut writer = Writer::new();
@@ -87,13 +88,8 @@ fn the_largest_message_of_records_stays_below_64_kib() {
     assert!(bytes.len() < 64 * 1024);
 }
 
-/// `BARREL_P2P_FUZZ_CASES` sets how many inputs are tried.
-fn cases() -> u32 {
-    std::env::var("BARREL_P2P_FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(4096)
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases()))]
+    #![proptest_config(cases(4096))]
 
     #[test]
     fn any_bytes_are_a_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..600)) {

@@ -7,6 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::fuzz::cases;
 use crate::store::{Cursor, Summary, FANOUT};
 
 fn bytes(message: &Message) -> Vec<u8> {
@@ -141,15 +142,8 @@ proptest! {
     }
 }
 
-/// What `make fuzz` sets for each of the tests that throw anything at a decoder.
-fn cases() -> ProptestConfig {
-    #[allow(clippy::disallowed_methods)]
-    let cases = std::env::var("BARREL_P2P_FUZZ_CASES").ok().and_then(|cases| cases.parse().ok());
-    ProptestConfig { cases: cases.unwrap_or(1000), ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn any_bytes_are_no_reason_to_fall(kind in 0..14_u8, bytes in vec(any::<u8>(), 0..300)) {
