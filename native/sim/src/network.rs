@@ -9,6 +9,7 @@
 //! when a link breaks with data in flight or a full outbox drops it. `reorder` lets a message be overtaken, which on
 //! the wire happens when two links of one pair exist for a moment.
 
+use std::f64::consts::SQRT_2;
 use std::time::Duration;
 
 use barrel_p2p_base::{Random, Time};
@@ -18,8 +19,12 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Weather {
-    /// One way, drawn once per pair.
+    /// One way, drawn once per pair; within a place see `near_ms`.
     pub latency_ms: [u64; 2],
+    /// The parts of the nodes that are in the first places, 0 to 1; all others are in one more. None: nobody is near.
+    pub places: Vec<f64>,
+    /// One way within a place, which is a square: from the shortest to that across it.
+    pub near_ms: [u64; 2],
     /// Never arrives.
     pub loss: f64,
     /// Arrives twice, the second one up to `delay_ms` later.
@@ -32,7 +37,15 @@ pub struct Weather {
 
 impl Default for Weather {
     fn default() -> Self {
-        Self { latency_ms: [20, 80], loss: 0.0, duplicate: 0.0, reorder: 0.0, delay_ms: 200 }
+        Self {
+            latency_ms: [20, 80],
+            places: Vec::new(),
+            near_ms: [1, 5],
+            loss: 0.0,
+            duplicate: 0.0,
+            reorder: 0.0,
+            delay_ms: 200,
+        }
     }
 }
 
@@ -66,9 +79,32 @@ impl Network {
 
     /// One way between two nodes.
     pub(crate) fn latency(&self, a: u32, b: u32) -> Duration {
+        if !self.weather.places.is_empty() && self.place(a) == self.place(b) {
+            return self.near(a, b);
+        }
         let [low, high] = self.weather.latency_ms.map(|ms| ms * 1000);
         let pair = u64::from(a.min(b)) << 32 | u64::from(a.max(b));
         Duration::from_micros(low + mix(self.seed ^ mix(pair)) % (high.saturating_sub(low) + 1))
+    }
+
+    /// Three who are in one place are as near as their distances are, which no draw per pair is.
+    fn near(&self, a: u32, b: u32) -> Duration {
+        let [low, high] = self.weather.near_ms.map(|ms| ms as f64 / 1000.0);
+        let [(a_x, a_y), (b_x, b_y)] = [a, b].map(|node| {
+            let bits = mix(self.seed.rotate_left(32) ^ u64::from(node));
+            (f64::from((bits >> 32) as u32) / f64::from(u32::MAX), f64::from(bits as u32) / f64::from(u32::MAX))
+        });
+        let share = (a_x - b_x).hypot(a_y - b_y) / SQRT_2;
+        Duration::from_secs_f64(low + (high - low) * share)
+    }
+
+    fn place(&self, node: u32) -> usize {
+        let lot = mix(self.seed ^ !u64::from(node)) as f64 / u64::MAX as f64;
+        let mut parts = self.weather.places.iter().scan(0.0, |sum, part| {
+            *sum += part;
+            Some(*sum)
+        });
+        parts.position(|sum| lot < sum).unwrap_or(self.weather.places.len())
     }
 
     /// Draws what becomes of a message.
@@ -139,6 +175,34 @@ mod tests {
             }
         }
         assert!((49_000..51_000).contains(&(sum / 10_000)), "mean {} us", sum / 10_000);
+    }
+
+    #[test]
+    fn who_is_in_one_place_is_near() {
+        let weather = Weather { places: vec![0.1, 0.6], latency_ms: [60, 60], near_ms: [1, 1], ..Weather::default() };
+        let network = Network::new(weather, 7);
+        let near = |node: &u32| network.latency(0, *node).as_millis() == 1;
+        let (inside, outside): (Vec<u32>, Vec<u32>) = (1..10_000).partition(near);
+        let expected = [1000, 6000, 3000][network.place(0)];
+        assert!(inside.len().abs_diff(expected) < 200, "{} near", inside.len());
+        assert!(inside.iter().all(|node| network.place(*node) == network.place(0)));
+        assert!(outside.iter().all(|node| network.place(*node) != network.place(0)));
+    }
+
+    #[test]
+    fn no_way_within_a_place_is_longer_than_a_detour() {
+        let weather = Weather { places: vec![1.0], near_ms: [0, 40], ..Weather::default() };
+        let network = Network::new(weather, 7);
+        let mut longest = Duration::ZERO;
+        for a in 0..50 {
+            for b in 0..50 {
+                let way = network.latency(a, b);
+                assert!((0..50)
+                    .all(|via| way <= network.latency(a, via) + network.latency(via, b) + Duration::from_nanos(2)));
+                longest = longest.max(way);
+            }
+        }
+        assert!((30..=40).contains(&longest.as_millis()), "{longest:?}");
     }
 
     #[test]

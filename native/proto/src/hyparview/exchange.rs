@@ -9,9 +9,10 @@
 //! us -- Disconnect(Exchanged) --> old, who waits for that
 //! ```
 //!
-//! Keeps: two links become two links of the same four nodes, so each has as many neighbours as before; the longest link of
-//! a node is never given up, so that a far region is not cut off (the paper keeps some links unbiased for that); where no link
-//! is longer than [`WORTH`], as within one place, nothing happens.
+//! Keeps: two links become two links of the same four nodes, so each has as many neighbours as before; the only link of a
+//! node that leads far is not given up, by neither end, so that a far place is not cut off (the paper keeps some links
+//! unbiased for that); where no link is longer than [`WORTH`], as within one place, nothing happens. Far is at least half as
+//! far as the farthest of those whom the node has measured.
 //!
 //! Departures: the fourth link is not measured before it is made. It is one at random, as long links go, and is
 //! exchanged in its turn. And four messages of the paper are answers and goodbyes that the views have anyway.
@@ -32,6 +33,10 @@ const WORTH: Duration = Duration::from_millis(2);
 
 /// The same as a part of the shorter one: of two that are nearly as long none is worth the exchange.
 const WORTH_PART: u32 = 8;
+
+/// By what part of it the farthest way is shorter after each measurement, so that eleven of them make half of one slow
+/// answer, or of a place that has gone. Guess; a node measures one stranger in some ten seconds.
+const FORGET_PART: u32 = 16;
 
 /// A candidate whose answer is awaited.
 #[derive(Clone, Debug)]
@@ -63,9 +68,10 @@ impl State {
             return;
         };
         let length = now - trial.asked_at;
+        self.farthest = length.max(self.farthest - self.farthest / FORGET_PART);
         let bound = length + length / WORTH_PART + WORTH;
         let theirs = Duration::from_micros(longest_us.into());
-        let Some((old, ours)) = self.active.given_up().filter(|_| self.may_ask(from)) else {
+        let Some((old, ours)) = self.active.given_up(self.farthest).filter(|_| self.may_ask(from)) else {
             return;
         };
         if bound < ours && bound < theirs {
@@ -91,7 +97,7 @@ impl State {
         if self.active.len() < self.config.active_size {
             return true;
         }
-        let given_up = self.active.given_up().map(|(contact, _)| contact.name.clone());
+        let given_up = self.active.given_up(self.farthest).map(|(contact, _)| contact.name.clone());
         // One that both give up would have lost two neighbours.
         let Some(name) = given_up.filter(|name| *name != old.name && self.may_displace(now)) else {
             return false;
@@ -116,10 +122,15 @@ impl State {
         true
     }
 
+    /// The neighbour that nobody else could be in place of, because no other one is far.
+    pub(super) fn only_far(&self) -> Option<&Arc<Contact>> {
+        self.active.only_far(self.farthest).filter(|(_, length)| *length > WORTH).map(|(contact, _)| contact)
+    }
+
     /// How long the link is that this node would give up.
     fn longest_given_up(&self) -> Option<Duration> {
         let full = self.active.len() >= self.config.active_size && self.requests.is_empty();
-        self.active.given_up().filter(|_| full && !self.left).map(|(_, longest)| longest)
+        self.active.given_up(self.farthest).filter(|_| full && !self.left).map(|(_, longest)| longest)
     }
 
     fn may_ask(&self, candidate: &Contact) -> bool {

@@ -28,9 +28,9 @@ pub enum Message {
     },
     /// "I am new: be my neighbour, and make me known."
     Join,
-    /// "You are my neighbour, and I have this many."
+    /// "You are my neighbour, and I have this many that could be in your place."
     KeepAlive {
-        /// Size of the sender's active view.
+        /// Size of the sender's active view; one if the receiver is the only neighbour far from the sender.
         neighbours: u8,
     },
     /// "How far are you, and which link would you give up?"

@@ -28,6 +28,8 @@ pub struct State {
     pub(super) requests: Vec<Request>,
     /// Who may become a neighbour in exchange for a longer link.
     pub(super) trial: Option<Trial>,
+    /// How far strangers are: the longest way that was measured, a part less with each one since.
+    pub(super) farthest: Duration,
     pub(super) blocked: BTreeSet<NodeName>,
     /// Has this node said goodbye?
     pub(super) left: bool,
@@ -74,6 +76,7 @@ impl State {
             passive: Passive::default(),
             requests: Vec::new(),
             trial: None,
+            farthest: Duration::ZERO,
             blocked: BTreeSet::new(),
             left: false,
             displaced_until: Time::ZERO,
@@ -270,15 +273,15 @@ impl State {
     /// Tells a neighbour how many there are.
     pub(super) fn greet(&self, neighbour: &Arc<Contact>, out: &mut Outputs) {
         let neighbours = u8::try_from(self.active.len()).unwrap_or(u8::MAX);
-        send(neighbour, Message::KeepAlive { neighbours }, out);
+        let alone = self.only_far().is_some_and(|far| far.name == neighbour.name);
+        send(neighbour, Message::KeepAlive { neighbours: if alone { 1 } else { neighbours } }, out);
     }
 
     fn keep_alive(&mut self, now: Time, out: &mut Outputs) {
-        let neighbours = u8::try_from(self.active.len()).unwrap_or(u8::MAX);
         for contact in self.active.contacts() {
-            send(contact, Message::KeepAlive { neighbours }, out);
+            self.greet(contact, out);
         }
-        if neighbours > 0 {
+        if self.active.len() > 0 {
             self.timers.set(KEEP_ALIVE, now + self.random.jitter(self.config.keep_alive_period));
         }
     }

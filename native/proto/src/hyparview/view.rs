@@ -3,6 +3,7 @@
 //!
 //! Keeps: a name is in a view at most once. Both views are short, so they are lists, searched from the front.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use crate::contact::Contact;
 #[derive(Clone, Debug)]
 pub(super) struct Neighbour {
     pub(super) contact: Arc<Contact>,
-    /// How many neighbours it has by its last word; zero if it has not said yet.
+    /// How many neighbours it has that could be in this node's place, this one included, by its last word; zero if it
+    /// has not said yet.
     pub(super) degree: u8,
     /// When it came.
     since: Time,
@@ -70,16 +72,28 @@ impl Active {
         self.contacts().filter(fits).nth(random.below(count))
     }
 
-    /// Who is given up for a nearer one, and how long the link to it is: the longest link but one, to a neighbour that has
-    /// others. None while not all links are measured.
-    pub(super) fn given_up(&self) -> Option<(&Arc<Contact>, Duration)> {
-        let mut measured = Vec::with_capacity(self.0.len());
-        for neighbour in &self.0 {
-            measured.push((neighbour.round_trip?, neighbour));
-        }
-        measured.sort_by_key(|(round_trip, _)| *round_trip);
-        let (round_trip, neighbour) = measured.into_iter().rev().skip(1).find(|(_, neighbour)| neighbour.degree > 1)?;
-        Some((&neighbour.contact, round_trip))
+    /// Who is given up for a nearer one, and how long the link to it is: the longest link to a neighbour that has others,
+    /// but not the only one that leads far. None while not all links are measured.
+    pub(super) fn given_up(&self, farthest: Duration) -> Option<(&Arc<Contact>, Duration)> {
+        let lengths = self.lengths()?;
+        let kept = usize::from(far(&lengths, farthest) < 2);
+        let (length, neighbour) = lengths.into_iter().skip(kept).find(|(_, neighbour)| neighbour.degree > 1)?;
+        Some((&neighbour.contact, length))
+    }
+
+    /// The only neighbour that is far, or the farthest if none is, and how long the link to it is. None while not all
+    /// links are measured, and if several are far.
+    pub(super) fn only_far(&self, farthest: Duration) -> Option<(&Arc<Contact>, Duration)> {
+        let lengths = self.lengths().filter(|lengths| far(lengths, farthest) < 2)?;
+        lengths.first().map(|(length, neighbour)| (&neighbour.contact, *length))
+    }
+
+    /// Links by length, the longest first.
+    fn lengths(&self) -> Option<Vec<(Duration, &Neighbour)>> {
+        let measured = self.0.iter().map(|neighbour| Some((neighbour.round_trip?, neighbour)));
+        let mut lengths = measured.collect::<Option<Vec<_>>>()?;
+        lengths.sort_by_key(|(length, _)| Reverse(*length));
+        Some(lengths)
     }
 
     /// The slowest neighbour that has others; if none is known to, any that has not said.
@@ -92,6 +106,12 @@ impl Active {
         };
         pick(|degree| *degree > 1, random).or_else(|| pick(|degree| *degree == 0, random))
     }
+}
+
+/// How many links lead far: at least half as far as anybody is.
+fn far(lengths: &[(Duration, &Neighbour)], farthest: Duration) -> usize {
+    let longest = lengths.first().map_or(farthest, |(longest, _)| farthest.max(*longest));
+    lengths.iter().take_while(|(length, _)| *length >= longest / 2).count()
 }
 
 /// A member of the passive view.
