@@ -168,8 +168,10 @@ impl Store {
     /// Takes in what came from a peer, until the owner pulls it. Whether the stamps can be believed was checked before.
     pub fn stage(&mut self, entries: Vec<Entry>) -> Staged {
         let mut staged = Staged::default();
-        for entry in entries {
-            match self.offer(entry) {
+        let positions: Vec<u64> = entries.iter().map(Entry::position).collect();
+        self.entries.warm(positions.iter().copied());
+        for (entry, position) in entries.into_iter().zip(positions) {
+            match self.offer(entry, position) {
                 Verdict::Buried => staged.buried += 1,
                 Verdict::Dropped => staged.dropped += 1,
                 Verdict::Known => staged.known += 1,
@@ -206,7 +208,9 @@ impl Store {
         rejected.sort_unstable();
         let since_ms = self.told_since_ms();
         let mut merged = Vec::new();
-        for slot in self.staging.empty_hand() {
+        let hand = self.staging.empty_hand();
+        self.entries.warm(hand.iter().map(|slot| slot.position));
+        for slot in hand {
             if rejected.binary_search(&slot.entry.key()).is_ok() {
                 self.rejections.remember(&slot, self.entries.get(slot.position, slot.entry.key()));
             } else {
@@ -294,18 +298,20 @@ impl Store {
         !self.outgoing.is_empty()
     }
 
-    /// What is there now for keys that the host has written and that were not taken since: no more bytes than these, but
-    /// at least one entry if there is one.
+    /// What the host has written last to the keys that were not taken since: no more bytes than these, but at least one
+    /// entry if there is one.
     pub fn take_outgoing(&mut self, max_bytes: usize) -> Vec<Entry> {
         let (mut taken, mut bytes) = (Vec::new(), 0);
-        while let Some(position) = self.outgoing.next() {
-            let there = self.entries.at(position);
-            bytes += there.iter().map(|slot| slot.entry.size()).sum::<usize>();
+        while let Some((position, entry)) = self.outgoing.next() {
+            let all_there = || self.entries.at(position).iter().map(|slot| slot.entry.size()).sum();
+            bytes += entry.map_or_else(all_there, Entry::size);
             if bytes > max_bytes && !taken.is_empty() {
                 break;
             }
-            taken.extend(there.iter().map(|slot| slot.entry.clone()));
-            self.outgoing.take(position);
+            match self.outgoing.take(position) {
+                Some(entry) => taken.push(entry),
+                None => taken.extend(self.entries.at(position).iter().map(|slot| slot.entry.clone())),
+            }
         }
         taken
     }
@@ -321,8 +327,7 @@ impl Store {
         (self.bytes, self.origins.values())
     }
 
-    fn offer(&mut self, entry: Entry) -> Verdict {
-        let position = entry.position();
+    fn offer(&mut self, entry: Entry, position: u64) -> Verdict {
         if let Some(current) = self.entries.get(position, entry.key()) {
             if !entry.beats(&current.entry) {
                 return Verdict::Known;
@@ -350,9 +355,9 @@ impl Store {
             Some(rejected) => entry.after(rejected),
             None => entry,
         };
-        let written = self.settle(&entry, position, Rule::Follow, 0);
-        self.outgoing.add(position);
-        written.unwrap_or(entry)
+        let written = self.settle(&entry, position, Rule::Follow, 0).unwrap_or(entry);
+        self.outgoing.add(position, &written);
+        written
     }
 
     /// Puts an entry in its place, by a rule. A tombstone is as old as its stamp says, or as young as `since_ms`. Gives

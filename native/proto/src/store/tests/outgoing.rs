@@ -4,6 +4,7 @@
 use barrel_p2p_base::limits::MAX_OUTGOING_KEYS;
 
 use super::*;
+use crate::store::outgoing::Outgoing;
 
 #[test]
 fn a_key_goes_out_once_as_it_is_now() {
@@ -48,6 +49,21 @@ fn a_batch_keeps_its_bound_and_everything_gets_its_turn() {
     seen.dedup();
     assert_eq!(seen.len(), 100);
     assert_eq!(store.take_outgoing(1).len(), 1);
+}
+
+#[test]
+fn keys_in_one_position_are_looked_up() {
+    let mut outgoing = Outgoing::default();
+    let entries = [value("a", "1", 1, 0), value("b", "1", 1, 0), value("b", "2", 1, 1)];
+    outgoing.add(7, &entries[0]);
+    assert_eq!(outgoing.next(), Some((7, Some(&entries[0]))));
+    for entry in &entries[1..] {
+        outgoing.add(7, entry);
+        assert_eq!(outgoing.next(), Some((7, None)));
+    }
+    assert_eq!((outgoing.take(7), outgoing.is_empty()), (None, true));
+    outgoing.add(7, &entries[2]);
+    assert_eq!(outgoing.take(7), Some(entries[2].clone()));
 }
 
 #[test]
