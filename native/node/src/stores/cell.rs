@@ -9,9 +9,10 @@ use super::record;
 use barrel_p2p_proto::store::{Cursor, Entry, Store, StoreName};
 use barrel_p2p_store::log::{AppendError, Event, Log};
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// Entries (count) that one step looks at or hands out.
 pub(crate) const STEP_ENTRIES: usize = 256;
@@ -64,9 +65,9 @@ impl Cell {
         self.log.get()
     }
 
-    // A store is whole between its own calls, so a poisoned lock is still good.
+    // A store is whole between its own calls, so it is good even if somebody has panicked in here.
     pub(crate) fn enter(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock()
     }
 
     /// Which owner it is, and whether it is there still.

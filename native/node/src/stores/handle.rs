@@ -11,7 +11,8 @@ use barrel_p2p_base::NodeName;
 use barrel_p2p_proto::hlc::Timestamp;
 use barrel_p2p_proto::store::{Cursor, Entry, Prefix, Store, TooLarge};
 use barrel_p2p_store::log::LogError;
-use std::sync::{Arc, MutexGuard};
+use parking_lot::MutexGuard;
+use std::sync::Arc;
 
 /// Bytes that a record takes besides keys and values: stamp, name of the origin, lengths.
 const RECORD_OVERHEAD: usize = 512;

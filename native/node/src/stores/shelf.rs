@@ -5,6 +5,7 @@ use super::cell::Cell;
 use super::Stores;
 use barrel_p2p_proto::replication::{Config, Shelf};
 use barrel_p2p_proto::store::{Store, StoreName};
+use parking_lot::MutexGuard;
 use std::sync::{Arc, PoisonError};
 
 /// All stores, summed up.
@@ -29,6 +30,8 @@ impl Shelf for Stores {
         if is_open {
             act(&mut inside.store);
         }
+        // Gossip comes back at once when it has more to do. Its owner would find the door shut again before it woke.
+        MutexGuard::unlock_fair(inside);
         is_open
     }
 

@@ -22,11 +22,15 @@ impl Replication {
         entries.retain(|entry| clock.update(entry.stamp(), now.wall_ms).is_ok());
         stats.refused_stamps += (count - entries.len()) as u64;
         let (mut staged, mut is_news) = (Staged::default(), false);
-        self.shelf.visit(store, &mut |store| {
-            let had_staged = store.has_staged();
-            staged = store.stage(std::mem::take(&mut entries));
-            is_news = !had_staged && store.has_staged();
-        });
+        let mut entries = entries.into_iter();
+        while entries.len() > 0 {
+            let mut step: Vec<Entry> = entries.by_ref().take(STEP_ENTRIES).collect();
+            self.shelf.visit(store, &mut |store| {
+                let had_staged = store.has_staged();
+                staged.add(store.stage(std::mem::take(&mut step)));
+                is_news |= !had_staged && store.has_staged();
+            });
+        }
         stats.taken += staged.taken as u64;
         stats.dropped += staged.dropped as u64;
         if let Some(replica) = self.replicas.get_mut(store) {
@@ -64,6 +68,9 @@ impl Replication {
         self.arm(store);
     }
 }
+
+/// Entries (count) that are staged while the host waits: a message may bring thousands, half a microsecond each.
+const STEP_ENTRIES: usize = 256;
 
 /// When what a comparison brought is spread: late enough that much of it goes together, at different times on different
 /// nodes.

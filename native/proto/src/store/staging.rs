@@ -22,6 +22,16 @@ pub struct Staged {
     pub buried: usize,
 }
 
+impl Staged {
+    /// Counts those of another step, too.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.taken += other.taken;
+        self.known += other.known;
+        self.dropped += other.dropped;
+        self.buried += other.buried;
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Staging {
     waiting: Trie,
