@@ -8,24 +8,36 @@ The documents name only what exists: links lead somewhere, functions are exporte
 %% The modules whose functions a user may call; docs/reference/api.md lists all of them.
 -define(PUBLIC, [barrel_p2p, barrel_p2p_dist_auth, barrel_p2p_dist_keys, barrel_p2p_hlc, barrel_p2p_metrics, barrel_p2p_rotate]).
 
-links_lead_somewhere_test() ->
+%% Each reads some hundred files: beside a busy disk that may take longer than the five seconds of a plain test.
+pages_test_() ->
+    [{timeout, 60, {atom_to_list(Name), Test}} || {Name, Test} <- [
+        {links_lead_somewhere, fun links_lead_somewhere/0},
+        {every_page_can_be_reached_from_the_readme, fun every_page_can_be_reached_from_the_readme/0},
+        {functions_exist, fun functions_exist/0},
+        {calls_in_examples_exist, fun calls_in_examples_exist/0},
+        {every_public_function_is_documented, fun every_public_function_is_documented/0},
+        {close_codes_are_those_of_the_core, fun close_codes_are_those_of_the_core/0},
+        {reasons_are_those_of_the_code, fun reasons_are_those_of_the_code/0},
+        {layers_are_those_of_the_build, fun layers_are_those_of_the_build/0}]].
+
+links_lead_somewhere() ->
     ?assertEqual([], [{Page, Link} || Page <- pages(), Link <- links(Page), not leads_somewhere(Page, Link)]).
 
-every_page_can_be_reached_from_the_readme_test() ->
+every_page_can_be_reached_from_the_readme() ->
     ?assertEqual([], pages() -- reachable(["README.md"], [])).
 
-functions_exist_test() ->
+functions_exist() ->
     ?assertEqual([], [{Page, Function} || Page <- pages(), Function <- functions(text(Page)), not exists(Function)]).
 
-calls_in_examples_exist_test() ->
+calls_in_examples_exist() ->
     ?assertEqual([], [{Page, Call} || Page <- pages(), Call <- calls(text(Page)), not is_exported(Call)]).
 
-every_public_function_is_documented_test() ->
+every_public_function_is_documented() ->
     Named = functions(text("docs/reference/api.md")),
     Exported = [{Module, Name, Arity} || Module <- ?PUBLIC, {Name, Arity} <- Module:module_info(exports), Name =/= module_info],
     ?assertEqual([], [lists:flatten(io_lib:format("~s:~s/~b", [M, F, A])) || {M, F, A} <- Exported -- Named]).
 
-close_codes_are_those_of_the_core_test() ->
+close_codes_are_those_of_the_core() ->
     Source = text("native/base/src/close.rs"),
     Numbers = maps:from_list([{Variant, Number} || [Variant, Number] <- matches("^    ([A-Z][A-Za-z]+) = ([0-9]+),", Source)]),
     Names = maps:from_list([{Variant, Name} || [Variant, Name] <- matches("Self::([A-Za-z]+) => \"([a-z_]+)\"", Source)]),
@@ -34,14 +46,14 @@ close_codes_are_those_of_the_core_test() ->
     ?assertNotEqual([], Core),
     ?assertEqual(lists:sort(Core), Page).
 
-reasons_are_those_of_the_code_test() ->
+reasons_are_those_of_the_code() ->
     Page = [binary_to_atom(Name) || [Name] <- matches("^\\|(?: [0-9]+ \\|)? `([a-z_]+)` \\|", text(reasons_page()))],
     ?assertEqual(lists:sort(barrel_p2p_reason:codes()), lists:sort(Page)).
 
 reasons_page() ->
     "docs/reference/close-codes.md".
 
-layers_are_those_of_the_build_test() ->
+layers_are_those_of_the_build() ->
     {ok, Config} = file:consult(filename:join(root(), "rebar.config")),
     {layers, Layers} = lists:keyfind(layers, 1, Config),
     Everything = [Name || {Name, _, _} <- Layers],
