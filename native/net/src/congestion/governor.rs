@@ -214,6 +214,14 @@ impl Governor {
         self.window
     }
 
+    /// What the path carries, in bytes in flight: where that is known it is neither what a probe adds nor what a drain leaves.
+    pub(super) fn carried(&self) -> u64 {
+        match self.phase {
+            Phase::Startup { .. } | Phase::Settle { .. } | Phase::Rival { .. } => self.window,
+            Phase::Drain { .. } | Phase::Cruise { .. } | Phase::Probe { .. } => self.losses.capped(self.filled(1.0)),
+        }
+    }
+
     pub(super) fn initial_window(&self) -> u64 {
         self.limits.initial
     }
@@ -433,6 +441,26 @@ mod tests {
         assert_eq!(governor.initial_window(), LIMITS.initial);
         exchange(&mut governor, &mut now, false);
         assert_eq!(governor.window(), 2 * LEAST_PACKETS * MTU);
+    }
+
+    #[test]
+    fn a_path_carries_as_much_while_its_queue_drains() {
+        let (mut governor, mut now) = started();
+        for _ in 0..3 {
+            exchange(&mut governor, &mut now, false);
+        }
+        assert_eq!(governor.carried(), 80 * MTU);
+        let filled = governor.filled(1.0);
+        assert_eq!(filled, 40 * MTU);
+        for (phase, gain) in [
+            (Phase::Drain { rounds: 2, why: Why::Look }, DEEP_DRAIN_GAIN),
+            (Phase::Drain { rounds: 1, why: Why::Probe }, DRAIN_GAIN),
+            (Phase::Probe { rounds: 2, gain: NEXT_PROBE_GAIN, rate_before: 0 }, NEXT_PROBE_GAIN),
+        ] {
+            governor.phase = phase;
+            governor.set_window(governor.filled(gain));
+            assert_eq!((governor.carried(), governor.window() == filled), (filled, false), "{phase:?}");
+        }
     }
 
     #[test]

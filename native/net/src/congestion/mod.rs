@@ -52,7 +52,7 @@ impl ControllerFactory for Factory {
             beside: self.beside,
             beside_until: now,
             latest: now,
-            hints: Arc::new(Hints { window: AtomicU64::new(governor.window()), ..Hints::default() }),
+            hints: Arc::new(Hints { window: AtomicU64::new(governor.carried()), ..Hints::default() }),
             governor,
         })
     }
@@ -122,7 +122,7 @@ impl Controller for Hinted {
             self.beside_until = now + BESIDE;
         }
         self.governor.on_end_acks(now, in_flight);
-        self.hints.window.store(self.governor.window(), Ordering::Relaxed);
+        self.hints.window.store(self.governor.carried(), Ordering::Relaxed);
     }
 
     fn on_congestion_event(&mut self, now: Instant, _sent: Instant, is_persistent_congestion: bool, lost_bytes: u64) {
