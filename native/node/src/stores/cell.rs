@@ -7,7 +7,7 @@
 use super::owner::{Owner, Refused};
 use super::record;
 use barrel_p2p_proto::store::{Cursor, Entry, Store, StoreName};
-use barrel_p2p_store::log::{AppendError, Event, Log};
+use barrel_p2p_store::log::{Event, Log};
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
@@ -81,26 +81,12 @@ impl Cell {
         self.log().map_or(Ok(()), |log| Ok(log.ready(bytes)?))
     }
 
-    /// Logs what the host has written while the lock is held. 0 when there is nothing to wait for.
+    /// Logs what was merged while the lock is held. 0 when there is nothing to wait for.
     pub(crate) fn append(&self, entries: &[Entry]) -> Result<u64, Refused> {
-        self.log_with(entries, Log::append)
-    }
-
-    /// Logs what was merged while the lock is held. It is on the disk of who wrote it, or will be: nobody waits for this
-    /// one.
-    pub(crate) fn append_merged(&self, entries: &[Entry]) -> Result<u64, Refused> {
-        self.log_with(entries, Log::append_unawaited)
-    }
-
-    fn log_with(
-        &self,
-        entries: &[Entry],
-        append: impl Fn(&Log, Bytes) -> Result<u64, AppendError>,
-    ) -> Result<u64, Refused> {
         let Some(log) = self.log() else { return Ok(0) };
         let mut last = 0;
         for record in record::write(entries, STEP_BYTES) {
-            last = append(log, record)?;
+            last = log.append(record)?;
         }
         Ok(last)
     }

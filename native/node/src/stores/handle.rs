@@ -144,7 +144,7 @@ impl Handle {
         inside.merged += entries.len() as u64;
         inside.rejected += rejected.len() as u64;
         inside.in_hand_bytes = 0;
-        let seq = self.cell.append_merged(&entries)?;
+        let seq = self.cell.append(&entries)?;
         self.stores.tidy(&mut inside.store, unix_ms());
         let is_drained = !inside.store.has_staged();
         drop(inside);

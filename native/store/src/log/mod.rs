@@ -103,13 +103,7 @@ impl Log {
 
     /// Takes a record and gives it a sequence number: 1, 2, and so on in this opening. Never waits for the disk.
     pub fn append(&self, record: Bytes) -> Result<u64, AppendError> {
-        self.queue.append(record, true)
-    }
-
-    /// The same for a record that nobody waits for: it may be synced a little later, with others. One that is awaited
-    /// takes all before it along.
-    pub fn append_unawaited(&self, record: Bytes) -> Result<u64, AppendError> {
-        self.queue.append(record, false)
+        self.queue.append(record)
     }
 
     /// Would [`Log::append`] take so many bytes now, in one record or in a few? When nobody else appends, it still will

@@ -21,13 +21,6 @@ const RETRY: Duration = Duration::from_secs(1);
 /// failure, from the first of these to the last.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(100)];
 
-/// How long records wait that nobody waits for, unless one comes that somebody does. What others write comes every 2 ms
-/// while they write: 500 syncs a second for nothing become 50, and 64 writers on a node beside get 4 % more done.
-const PATIENCE: Duration = Duration::from_millis(20);
-
-/// Bytes of such records that do not wait.
-const PATIENT_BYTES: usize = MAX_WAITING_BYTES / 4;
-
 /// Bytes that a record costs beside its own.
 const OVERHEAD_BYTES: usize = 64;
 
@@ -74,27 +67,22 @@ struct State {
     records: Vec<Bytes>,
     /// Of all that is not durable yet, also of what the thread has in hand.
     waiting_bytes: usize,
-    /// Somebody waits for one of the records to be durable.
-    is_awaited: bool,
     is_snapshot_under_way: bool,
     work: Work,
     stats: Stats,
 }
 
 impl Queue {
-    pub(super) fn append(&self, record: Bytes, is_awaited: bool) -> Result<u64, AppendError> {
+    pub(super) fn append(&self, record: Bytes) -> Result<u64, AppendError> {
         let mut state = self.lock();
         state.check(record.len(), 0)?;
-        let was_due = state.is_due();
         state.waiting_bytes += cost(record.len());
         state.stats.appended += 1;
-        state.is_awaited |= is_awaited;
         let is_first = state.records.is_empty();
         state.records.push(record);
         let sequence = state.stats.appended;
-        let is_due = state.is_due();
         drop(state);
-        if is_first || is_due && !was_due {
+        if is_first {
             self.wake.notify_one();
         }
         Ok(sequence)
@@ -139,8 +127,8 @@ impl Queue {
         self.lock().stats
     }
 
-    /// Waits for something to do and takes it; new records go behind those in hand. Records that nobody waits for alone
-    /// are no hurry. When the disk has failed, so many times in a row, also ends after a while, but not at once.
+    /// Waits for something to do and takes it; new records go behind those in hand. When the disk has failed, so many
+    /// times in a row, also ends after a while, but not at once.
     pub(super) fn take(&self, in_hand: &mut Vec<Bytes>, failures: u32) -> Work {
         let mut state = self.lock();
         if failures > 0 {
@@ -151,10 +139,7 @@ impl Queue {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         } else {
             state = self.wake.wait_while(state, |state| state.is_idle()).unwrap_or_else(PoisonError::into_inner);
-            let waited = self.wake.wait_timeout_while(state, PATIENCE, |state| !state.is_due());
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.is_awaited = false;
         if in_hand.is_empty() {
             mem::swap(&mut state.records, in_hand);
         } else {
@@ -203,15 +188,7 @@ impl State {
     }
 
     fn is_idle(&self) -> bool {
-        self.records.is_empty() && !self.has_work()
-    }
-
-    fn is_due(&self) -> bool {
-        self.is_awaited || self.waiting_bytes > PATIENT_BYTES || self.has_work()
-    }
-
-    fn has_work(&self) -> bool {
-        self.work.snapshot.is_some() || self.work.outcome.is_some() || self.work.is_closed
+        self.records.is_empty() && self.work.snapshot.is_none() && self.work.outcome.is_none() && !self.work.is_closed
     }
 }
 
@@ -223,41 +200,4 @@ impl fmt::Debug for State {
 
 fn cost(bytes: usize) -> usize {
     bytes + OVERHEAD_BYTES
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn records(count: u8) -> Vec<Bytes> {
-        (1..=count).map(|number| Bytes::from(vec![number])).collect()
-    }
-
-    #[test]
-    fn a_record_that_is_awaited_takes_those_before_it_along() {
-        let queue = Queue::default();
-        let records = records(3);
-        for (record, is_awaited) in records.iter().zip([false, false, true]) {
-            queue.append(record.clone(), is_awaited).unwrap();
-        }
-        let mut in_hand = Vec::new();
-        assert!(queue.lock().is_due());
-        queue.take(&mut in_hand, 0);
-        assert_eq!(in_hand, records);
-        queue.append(records[0].clone(), false).unwrap();
-        assert!(!queue.lock().is_due());
-        queue.take(&mut in_hand, 0);
-        assert_eq!(in_hand.len(), 4, "nobody waits for the last one, and it is taken all the same");
-    }
-
-    #[test]
-    fn many_records_that_nobody_waits_for_are_awaited_by_memory() {
-        let queue = Queue::default();
-        let record = Bytes::from(vec![0; 64 * 1024]);
-        let appended = |queue: &Queue| queue.append(record.clone(), false).unwrap();
-        while appended(&queue) as usize * cost(record.len()) <= PATIENT_BYTES {
-            assert!(!queue.lock().is_due());
-        }
-        assert!(queue.lock().is_due());
-    }
 }
