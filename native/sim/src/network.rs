@@ -94,7 +94,8 @@ impl Network {
             let bits = mix(self.seed.rotate_left(32) ^ u64::from(node));
             (f64::from((bits >> 32) as u32) / f64::from(u32::MAX), f64::from(bits as u32) / f64::from(u32::MAX))
         });
-        let share = (a_x - b_x).hypot(a_y - b_y) / SQRT_2;
+        // Not `hypot`, whose last bits depend on the machine.
+        let share = ((a_x - b_x).powi(2) + (a_y - b_y).powi(2)).sqrt() / SQRT_2;
         Duration::from_secs_f64(low + (high - low) * share)
     }
 
