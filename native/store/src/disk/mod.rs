@@ -12,6 +12,7 @@ mod real;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 pub use real::RealDisk;
@@ -55,6 +56,9 @@ pub trait DiskFile: fmt::Debug + Send {
 
     /// Writes on; fewer bytes than given is no error.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Puts zeros into a part of the file, which grows if it ends before; where the next write goes stays as it is.
+    fn fill(&mut self, bytes: Range<u64>) -> io::Result<()>;
 
     /// Makes the content durable. After an error nobody knows what is: the system may have dropped what it could not
     /// write, so that a second call succeeds and means nothing.

@@ -4,7 +4,8 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{flock, FlockOperation};
@@ -67,6 +68,17 @@ impl DiskFile for File {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Write::write(self, bytes)
+    }
+
+    fn fill(&mut self, bytes: Range<u64>) -> io::Result<()> {
+        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+        let mut at = bytes.start;
+        while at < bytes.end {
+            let part = (ZEROS.len() as u64).min(bytes.end - at);
+            self.write_all_at(&ZEROS[..part as usize], at)?;
+            at += part;
+        }
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {

@@ -110,6 +110,7 @@ impl Committer {
             }
             let committed = if self.in_hand.is_empty() { Ok(()) } else { self.commit() };
             if work.is_closed {
+                self.close_segment();
                 self.join_snapshot();
                 return committed;
             }
@@ -162,9 +163,16 @@ impl Committer {
         }
     }
 
+    fn close_segment(&mut self) {
+        if let Some(segment) = self.segment.take().filter(|segment| segment.is_durable) {
+            // All that anybody waits for is durable already.
+            let _ = segment.close();
+        }
+    }
+
     fn start_snapshot(&mut self, source: Source) {
         // What is appended from now on may be missing in the source: it goes to a segment with a larger number.
-        self.segment = None;
+        self.close_segment();
         self.segment_bytes = 0;
         let started = self.new_name(Kind::Snapshot).and_then(|name| self.spawn_snapshot(name, source));
         match started {
@@ -240,15 +248,24 @@ impl Committer {
 impl Segment {
     fn write(&mut self, records: &[Bytes], disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
         let failed = |error: io::Error| LogError::io(&self.path, &error);
+        if self.is_durable {
+            self.writer.mark();
+        }
         for record in records {
             self.writer.record(record).map_err(failed)?;
         }
-        self.writer.sync().map_err(failed)?;
+        self.writer.sync_ahead().map_err(failed)?;
         if !self.is_durable {
             disk.sync_dir(dir).map_err(|error| LogError::io(dir, &error))?;
             self.is_durable = true;
         }
         Ok(())
+    }
+
+    /// Ends it with a mark: whatever goes bad from now on is seen.
+    fn close(mut self) -> io::Result<()> {
+        self.writer.mark();
+        self.writer.finish()
     }
 }
 

@@ -3,9 +3,13 @@
 //!
 //! ```text
 //! file   = "barrelog" version:16 kind:8 0:8 checksum:32, frame*
-//! frame  = length:32 checksum(record):32 checksum(the two before):32 record
+//! frame  = 1+length:32 checksum(record):32 checksum(the two before):32 record
+//! mark   = 2^32-2:32 0:32 checksum(the two before):32                between two batches of a segment
 //! end    = 2^32-1:32 count:32 checksum(the two before):32            the last frame of a snapshot
 //! ```
+//! A mark says that what is before it was durable when it was written. No frame begins with 32 bits of zero, so that
+//! none is ever found where nothing was written.
+//!
 //! Integers are little-endian, checksums CRC-32C. A frame's header has a checksum of its own, so that a reader that has
 //! lost its way finds the next frame in one pass, and never believes a length that was not written. All but the
 //! record's are seeded with the file's name ([`FileName`]).
@@ -22,6 +26,7 @@ pub(super) const HEADER_BYTES: usize = 12;
 const MAGIC: &[u8; 8] = b"barrelog";
 const VERSION: u16 = 1;
 const END: u32 = u32::MAX;
+const MARK: u32 = u32::MAX - 1;
 
 /// What a frame's header announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub(super) enum Header {
     End {
         count: u32,
     },
+    /// Everything before this was durable when it was written.
+    Mark,
     Record {
         bytes: usize,
         checksum: u32,
@@ -65,8 +72,12 @@ impl Seed {
 
     /// Appends a record of at most [`MAX_RECORD_BYTES`].
     pub(super) fn write_record(self, buffer: &mut Vec<u8>, record: &[u8]) {
-        self.write_header(buffer, record.len() as u32, checksum(record));
+        self.write_header(buffer, record.len() as u32 + 1, checksum(record));
         buffer.extend_from_slice(record);
+    }
+
+    pub(super) fn write_mark(self, buffer: &mut Vec<u8>) {
+        self.write_header(buffer, MARK, 0);
     }
 
     pub(super) fn write_end(self, buffer: &mut Vec<u8>, count: u64) {
@@ -92,8 +103,12 @@ impl Seed {
         }
         match (word(&fields[..4]), word(&fields[4..])) {
             (END, count) => Some(Header::End { count }),
-            (bytes, _) if bytes as usize > MAX_RECORD_BYTES => None,
-            (bytes, checksum) => Some(Header::Record { bytes: bytes as usize, checksum }),
+            (MARK, _) => Some(Header::Mark),
+            (0, _) => None,
+            (length, checksum) => {
+                let bytes = length as usize - 1;
+                (bytes <= MAX_RECORD_BYTES).then_some(Header::Record { bytes, checksum })
+            }
         }
     }
 
@@ -105,10 +120,10 @@ impl Seed {
         self.seal(buffer, start);
     }
 
-    fn write_header(self, buffer: &mut Vec<u8>, length: u32, checksum: u32) {
+    fn write_header(self, buffer: &mut Vec<u8>, first: u32, second: u32) {
         let start = buffer.len();
-        buffer.extend_from_slice(&length.to_le_bytes());
-        buffer.extend_from_slice(&checksum.to_le_bytes());
+        buffer.extend_from_slice(&first.to_le_bytes());
+        buffer.extend_from_slice(&second.to_le_bytes());
         self.seal(buffer, start);
     }
 
@@ -154,6 +169,9 @@ mod tests {
     fn a_header_is_read_as_it_was_written() {
         let announced = Header::Record { bytes: 5, checksum: checksum(b"hello") };
         assert_eq!(Seed::new(NAME).read_header(&header(b"hello")), Some(announced));
+        let mut mark = Vec::new();
+        Seed::new(NAME).write_mark(&mut mark);
+        assert_eq!(Seed::new(NAME).read_header(&mark.try_into().unwrap()), Some(Header::Mark));
         let mut end = Vec::new();
         Seed::new(NAME).write_end(&mut end, (1 << 32) + 3);
         assert_eq!(Seed::new(NAME).read_header(&end.try_into().unwrap()), Some(Header::End { count: 3 }));
@@ -185,8 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn zeros_are_no_header() {
-        assert_eq!(Seed::new(NAME).read_header(&[0; HEADER_BYTES]), None);
+    fn zeros_are_no_header_whatever_their_checksum() {
+        let mut zeros = Vec::new();
+        Seed::new(NAME).write_header(&mut zeros, 0, 0);
+        assert_eq!(Seed::new(NAME).read_header(&zeros.try_into().unwrap()), None);
     }
 
     #[test]

@@ -21,9 +21,12 @@ pub(super) struct Condition {
     pub(super) records: u64,
     /// Where the last thing that was whole ends.
     pub(super) sound_bytes: u64,
-    /// Bytes after that: what a crash has left of a last write.
+    /// Bytes after that: what a crash has left of a last write, and zeros where nothing was written.
     pub(super) tail_bytes: u64,
-    /// Something was lost that was there once: whole records follow bytes that are not, or a snapshot has no end.
+    /// Bytes of the tail, up to the last one that is not zero.
+    pub(super) torn_bytes: u64,
+    /// Something was lost that was durable once: a mark follows bytes that are no whole record, or a snapshot has no end.
+    /// Behind the last mark that is what a crash has left of a last write, any part of which may be missing.
     pub(super) is_damaged: bool,
     /// Written by a newer version, and not read.
     pub(super) is_newer: bool,
@@ -45,12 +48,18 @@ pub(super) fn read(file: &mut dyn DiskFile, name: FileName, each: &mut dyn FnMut
     }
     let mut end = None;
     let mut is_blank = true;
+    let mut has_gap = false;
     while let (None, Some(bytes)) = (end, reader.peek(HEADER_BYTES)?.first_chunk()) {
         match seed.read_header(bytes) {
             Some(Header::End { count }) => {
                 reader.skip(HEADER_BYTES);
                 condition.sound_bytes = reader.offset;
                 end = Some(count);
+            }
+            Some(Header::Mark) => {
+                condition.is_damaged |= has_gap || reader.offset != condition.sound_bytes;
+                reader.skip(HEADER_BYTES);
+                condition.sound_bytes = reader.offset;
             }
             Some(Header::Record { bytes, checksum: expected }) => {
                 let Some(record) = reader.peek(HEADER_BYTES + bytes)?.get(HEADER_BYTES..HEADER_BYTES + bytes) else {
@@ -60,7 +69,7 @@ pub(super) fn read(file: &mut dyn DiskFile, name: FileName, each: &mut dyn FnMut
                 let is_gap_before = reader.offset != condition.sound_bytes;
                 reader.skip(HEADER_BYTES + bytes);
                 if let Some(record) = record {
-                    condition.is_damaged |= is_gap_before;
+                    has_gap |= is_gap_before;
                     condition.records += 1;
                     condition.sound_bytes = reader.offset;
                     each(record);
@@ -73,6 +82,7 @@ pub(super) fn read(file: &mut dyn DiskFile, name: FileName, each: &mut dyn FnMut
         }
     }
     condition.tail_bytes = reader.skip_all()? - condition.sound_bytes;
+    condition.torn_bytes = reader.used.saturating_sub(condition.sound_bytes);
     condition.is_damaged |= match name.kind {
         // A crash leaves part of a header, or blank pages.
         Kind::Segment => header == Some(FileHeader::Bad) && !is_blank,
@@ -89,11 +99,13 @@ struct Reader<'a> {
     end: usize,
     /// Where `at` is in the file.
     offset: u64,
+    /// Where the last byte before `at` that is not zero ends in the file.
+    used: u64,
 }
 
 impl<'a> Reader<'a> {
     fn new(file: &'a mut dyn DiskFile) -> Self {
-        Self { file, buffer: vec![0; CHUNK_BYTES], at: 0, end: 0, offset: 0 }
+        Self { file, buffer: vec![0; CHUNK_BYTES], at: 0, end: 0, offset: 0, used: 0 }
     }
 
     /// What comes next: so many bytes at least, unless the file ends before.
@@ -111,6 +123,9 @@ impl<'a> Reader<'a> {
 
     /// Leaves bytes behind that were peeked at.
     fn skip(&mut self, bytes: usize) {
+        if let Some(last) = self.buffer[self.at..self.at + bytes].iter().rposition(|byte| *byte != 0) {
+            self.used = self.offset + last as u64 + 1;
+        }
         self.at += bytes;
         self.offset += bytes as u64;
     }

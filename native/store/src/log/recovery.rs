@@ -94,7 +94,7 @@ impl Found {
             self.damaged.push(name);
         } else if condition.tail_bytes > 0 {
             file.truncate(condition.sound_bytes).map_err(failed)?;
-            self.recovery.cut_bytes += condition.tail_bytes;
+            self.recovery.cut_bytes += condition.torn_bytes;
         }
         file.sync().map_err(failed)?;
         self.recovery.records += condition.records;

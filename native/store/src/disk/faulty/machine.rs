@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 use barrel_p2p_base::Random;
@@ -70,7 +71,7 @@ impl Machine {
     pub(super) fn write(&mut self, inode: Inode, at: &mut usize, bytes: &[u8]) -> io::Result<usize> {
         let fault = self.next_fault()?;
         self.check_broken()?;
-        let room = usize::try_from(self.capacity.saturating_sub(self.used())).unwrap();
+        let room = self.room(inode, *at);
         if room == 0 && !bytes.is_empty() {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -88,6 +89,16 @@ impl Machine {
             machine.file(inode).write(at, part);
             Ok(part.len())
         })
+    }
+
+    /// Does what it can, then says that the rest did not fit.
+    pub(super) fn fill(&mut self, inode: Inode, bytes: Range<u64>) -> io::Result<()> {
+        let mut at = usize::try_from(bytes.start).unwrap();
+        let mut left = usize::try_from(bytes.end - bytes.start).unwrap();
+        while left > 0 {
+            left -= self.write(inode, &mut at, &vec![0; left])?;
+        }
+        Ok(())
     }
 
     pub(super) fn sync(&mut self, inode: Inode) -> io::Result<()> {
@@ -259,6 +270,12 @@ impl Machine {
             }
             Some(Fault::ErrorsFrom(_) | Fault::Short) | None => run(self),
         }
+    }
+
+    /// Bytes that fit from a place in a file on.
+    fn room(&mut self, inode: Inode, at: usize) -> usize {
+        let free = usize::try_from(self.capacity.saturating_sub(self.used())).unwrap();
+        free.saturating_add(self.file(inode).seen.len().saturating_sub(at))
     }
 
     fn used(&self) -> u64 {

@@ -11,6 +11,7 @@ mod node;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -215,6 +216,11 @@ impl DiskFile for Handle {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let inode = self.inode;
         self.with(|machine, at| machine.write(inode, at, bytes))
+    }
+
+    fn fill(&mut self, bytes: Range<u64>) -> io::Result<()> {
+        let inode = self.inode;
+        self.with(|machine, _| machine.fill(inode, bytes))
     }
 
     fn sync(&mut self) -> io::Result<()> {

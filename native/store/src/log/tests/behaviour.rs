@@ -2,12 +2,14 @@
 //! What a log does when nothing goes wrong.
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
 use std::sync::Mutex;
 
 use super::*;
 use crate::disk::faulty::Fault;
 use crate::disk::RealDisk;
+use crate::log::frame::FILE_HEADER_BYTES;
 use crate::log::{Stats, MAX_RECORD_BYTES, MAX_WAITING_BYTES};
 
 fn open(disk: &FaultyDisk, listener: impl Fn(Event) + Send + Sync + 'static) -> (Log, Vec<Bytes>) {
@@ -43,6 +45,33 @@ fn a_snapshot_takes_the_place_of_what_was_before_it() {
     promises.durable.remove(&1);
     assert!(disk.files().iter().all(|path| path.ends_with("lock") || !segment.contains(path)), "{:?}", disk.files());
     assert_eq!(Owner::open(&disk, &mut promises).unwrap().known, [2, 3, 4]);
+}
+
+#[test]
+fn few_syncs_find_the_segment_larger_than_before() {
+    let (disk, mut promises) = (FaultyDisk::new(), Promises::default());
+    let mut owner = Owner::open(&disk, &mut promises).unwrap();
+    let size = || {
+        let mut size = 0;
+        disk.rot(&segment(&disk), |content| size = content.len());
+        size
+    };
+    let sizes: Vec<usize> = (0..2000)
+        .map(|_| {
+            owner.take(Step::Append(1), &mut promises).unwrap();
+            size()
+        })
+        .collect();
+    owner.log.close().unwrap();
+    let grown = sizes.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert!(grown <= 4, "it has grown {grown} times to {} bytes", sizes[1999]);
+    assert!(size() < sizes[1999], "what was not used is given back");
+    let written: usize = (1..=2000).map(|number| 24 + record(number).len()).sum();
+    assert_eq!(size(), FILE_HEADER_BYTES + written);
+}
+
+fn segment(disk: &FaultyDisk) -> PathBuf {
+    disk.files().into_iter().find(|path| path.extension().is_some_and(|found| found == "segment")).unwrap()
 }
 
 #[test]
@@ -122,8 +151,8 @@ fn a_snapshot_that_fails_or_panics_is_told_leaves_nothing_and_the_next_one_works
     let (disk, mut promises) = (FaultyDisk::new(), Promises::default());
     let mut owner = Owner::open(&disk, &mut promises).unwrap();
     owner.take(Step::Append(3), &mut promises).unwrap();
-    // It is created, then written.
-    disk.fault_at(1, Fault::Error(ErrorKind::StorageFull));
+    // The segment ends: written, cut, synced. The snapshot is created, then written.
+    disk.fault_at(4, Fault::Error(ErrorKind::StorageFull));
     owner.take(Step::Snapshot, &mut promises).unwrap();
     assert_eq!(promises.errors[0].code(), "disk_full");
     assert!(!unfinished(&disk));
