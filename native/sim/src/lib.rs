@@ -8,14 +8,15 @@
 //! * [`books`], [`ledger`]: what hosts keep, and what they were told that they keep
 //! * [`invariant`]: what must hold whatever happens
 //! * [`measure`]: what it costs and achieves
-//! * [`runner`]: scenarios over seeds on all cores
+//! * [`runner`]: scenarios over seeds on all cores; `branch`: many seeds of one formed cluster
 //! * [`report`]: goals, and the comparison with the last accepted run
 //!
 //! Keeps: one seed, one result, on every machine. Leaves to others: QUIC, the hello, disks and the BEAM, of which only
 //! the timing is modelled (see `docs/design/simulator.md`).
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod books;
+mod branch;
 pub mod invariant;
 pub mod ledger;
 pub mod links;

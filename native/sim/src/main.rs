@@ -48,7 +48,7 @@ fn simulate() -> Result<bool, Box<dyn Error>> {
             run.outcome.digest
         );
     };
-    let runs = runner::run(&scenarios, arguments.plan, &progress);
+    let runs = runner::run(&scenarios, arguments.plan, &progress)?;
     let report = Report::new(&scenarios, &runs, peak_mb());
     let set = arguments.set.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let accepted_path = Path::new("native/sim/accepted").join(format!("{set}.json"));

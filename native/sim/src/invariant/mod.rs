@@ -21,18 +21,21 @@ pub mod view_bounds;
 pub mod view_symmetry;
 pub mod views;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use barrel_p2p_base::time::Time;
+use serde::{Deserialize, Serialize};
 
 pub use views::{View, Views};
 
 /// Something that must not be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Violation {
     /// Which invariant is broken.
-    pub invariant: &'static str,
+    pub invariant: Cow<'static, str>,
     /// When it was seen.
+    #[serde(with = "Microseconds")]
     pub at: Time,
     /// At which node; none if it is about all of them.
     pub node: Option<u32>,
@@ -40,15 +43,20 @@ pub struct Violation {
     pub what: String,
 }
 
+/// How a moment is told to another process.
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "Time")]
+struct Microseconds(u64);
+
 impl Violation {
     /// At one node.
     pub fn new(invariant: &'static str, at: Time, node: u32, what: String) -> Self {
-        Self { invariant, at, node: Some(node), what }
+        Self { invariant: invariant.into(), at, node: Some(node), what }
     }
 
     /// Of all nodes together.
     pub fn everywhere(invariant: &'static str, at: Time, what: String) -> Self {
-        Self { invariant, at, node: None, what }
+        Self { invariant: invariant.into(), at, node: None, what }
     }
 }
 

@@ -27,6 +27,10 @@ pub struct Scenario {
     pub about: String,
     /// How many seeds it runs with: 1, 2, ...
     pub seeds: u64,
+    /// How many clusters form, of which the seeds take one in turn: for those that take long to form. Scenarios of a set
+    /// that form alike share them, too. Left out: each seed has its own.
+    #[serde(default)]
+    pub worlds: Option<u64>,
     /// How the cluster comes to be.
     pub form: Form,
     /// What happens to it then.
@@ -322,6 +326,11 @@ impl Scenario {
         let mut scenario: Self = toml::from_str(text)?;
         scenario.name = name.to_owned();
         Ok(scenario)
+    }
+
+    /// The seed of the cluster that a seed shares with others.
+    pub fn world(&self, seed: u64) -> Option<u64> {
+        self.worlds.map(|worlds| 1 + seed.saturating_sub(1) % worlds.max(1))
     }
 
     fn read(path: &Path) -> Result<Self, ScenarioError> {

@@ -10,6 +10,7 @@ use barrel_p2p_base::random::Random;
 use barrel_p2p_base::time::Time;
 use barrel_p2p_proto::{hyparview, MessageId};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::{Disk, Form, Senders, Step, Through, Wire};
 use crate::invariant::view_bounds::ViewBounds;
@@ -19,7 +20,7 @@ use crate::subject::Subject;
 use crate::world::{Workload, World};
 
 /// What came out of one scenario with one seed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Outcome {
     /// By name.
     pub measures: BTreeMap<String, f64>,
@@ -33,13 +34,18 @@ pub struct Outcome {
 
 /// Forms a cluster and takes the steps.
 pub fn play<S: Subject>(form: &Form, steps: &[Step], seed: u64) -> Outcome {
-    let mut play = Play {
-        world: formed::<S>(form, seed),
-        form: form.clone(),
-        dice: Random::new(seed ^ PLAYING),
-        measures: BTreeMap::new(),
-        sender: None,
-    };
+    go_on(&mut formed::<S>(form, seed), form, steps, seed)
+}
+
+/// Takes the steps with a cluster that has formed with another seed.
+pub fn branch<S: Subject>(world: &mut World<S>, form: &Form, steps: &[Step], seed: u64) -> Outcome {
+    world.reseed(seed);
+    go_on(world, form, steps, seed)
+}
+
+fn go_on<S: Subject>(world: &mut World<S>, form: &Form, steps: &[Step], seed: u64) -> Outcome {
+    let mut play =
+        Play { world, form: form.clone(), dice: Random::new(seed ^ PLAYING), measures: BTreeMap::new(), sender: None };
     for step in steps {
         play.step(step);
     }
@@ -49,12 +55,12 @@ pub fn play<S: Subject>(form: &Form, steps: &[Step], seed: u64) -> Outcome {
         measures: play.measures,
         digest: play.world.digest(),
         handled: play.world.traffic.handled,
-        violations: play.world.violations,
+        violations: std::mem::take(&mut play.world.violations),
     }
 }
 
-struct Play<S> {
-    world: World<S>,
+struct Play<'a, S> {
+    world: &'a mut World<S>,
     form: Form,
     dice: Random,
     measures: BTreeMap<String, f64>,
@@ -62,7 +68,7 @@ struct Play<S> {
     sender: Option<u32>,
 }
 
-impl<S: Subject> Play<S> {
+impl<S: Subject> Play<'_, S> {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Agree { name, within_s, tombstones } => self.agree(name, secs(*within_s), *tombstones),
@@ -118,7 +124,7 @@ impl<S: Subject> Play<S> {
                 let start = self.world.now;
                 for place in 0..*count {
                     self.world.run_until(start + secs(over_s * f64::from(place) / f64::from(*count)));
-                    admit(&mut self.world, self.form.skew_ms, 0);
+                    admit(self.world, self.form.skew_ms, 0);
                 }
             }
             Step::Weather { weather } => self.world.set_weather(weather.clone()),
@@ -279,7 +285,8 @@ impl<S: Subject> Play<S> {
 }
 
 /// Forms a cluster.
-fn formed<S: Subject>(form: &Form, seed: u64) -> World<S> {
+/// Forms a cluster.
+pub fn formed<S: Subject>(form: &Form, seed: u64) -> World<S> {
     let config = hyparview::Config::default();
     let bounds = ViewBounds { active_size: config.active_size, passive_size: config.passive_size };
     let mut world = World::new(form, seed, bounds);

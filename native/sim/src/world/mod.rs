@@ -128,6 +128,12 @@ impl<S: Subject> World<S> {
         }
     }
 
+    /// From now on chance is another one.
+    pub fn reseed(&mut self, seed: u64) {
+        self.dice = Random::new(seed);
+        self.digest = mix(self.digest ^ seed);
+    }
+
     /// Lets time pass.
     pub fn run_for(&mut self, span: Duration) {
         self.run_until(self.now + span);

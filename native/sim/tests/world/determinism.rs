@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One seed, one result.
 
+use std::collections::BTreeSet;
+
 use barrel_p2p_proto::stack::Stack;
+use barrel_p2p_sim::runner::{self, Plan};
 use barrel_p2p_sim::scenario::{play, Scenario};
 
 use crate::probe::Probe;
@@ -55,4 +58,16 @@ fn the_engine_itself_gives_the_same_digest() {
     let scenario = Scenario::parse("rough", ROUGH).unwrap();
     let digest = || play::play::<Stack>(&scenario.form, &scenario.steps, 1).digest;
     assert_eq!(digest(), digest());
+}
+
+#[test]
+fn seeds_that_share_a_cluster_give_what_each_gives_alone() {
+    let scenario = Scenario { seeds: 5, worlds: Some(2), ..Scenario::parse("rough", ROUGH).unwrap() };
+    let digests = |seed: Option<u64>| -> Vec<u64> {
+        let runs = runner::run(std::slice::from_ref(&scenario), Plan { seed, threads: 2 }, &|_| {}).unwrap();
+        runs.iter().map(|run| run.outcome.digest).collect()
+    };
+    let together = digests(None);
+    assert_eq!(together, (1..=5).flat_map(|seed| digests(Some(seed))).collect::<Vec<u64>>());
+    assert_eq!(BTreeSet::from_iter(&together).len(), 5, "{together:?}");
 }
