@@ -183,7 +183,7 @@ fn a_deleted_log_is_empty_when_opened_again() {
     play(&disk, &mut promises, &[Step::Append(3), Step::Snapshot, Step::Append(1)]).unwrap();
     Log::delete(&disk, Path::new("/data"), "log").unwrap();
     Log::delete(&disk, Path::new("/data"), "log").unwrap();
-    assert_eq!(disk.files(), Vec::<std::path::PathBuf>::new());
+    assert_eq!(disk.files(), Vec::<PathBuf>::new());
     let owner = Owner::open(&disk, &mut Promises::default()).unwrap();
     assert_eq!(owner.recovery, Recovery::default());
 }
