@@ -2,56 +2,36 @@
 //! Computing in a copy of this process, which begins with all that is in memory here and changes nothing of it.
 //!
 //! 10,000 whole stacks take minutes and gigabytes to form. Their copy costs the pages that it changes.
-#![allow(unsafe_code)]
 
 use std::io::{self, Read as _};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Mutex, PoisonError};
 
+use fork::Fork;
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 
 /// While this is held no other copy begins: it would have the pipe of this one, and keep it open.
 static BEGINNING: Mutex<()> = Mutex::new(());
 
-/// Computes in a copy of this process, and waits for the result.
+/// Computes in a copy of this process, and waits for the result. The copy has this thread only, so what it computes must
+/// not take locks that others may have held.
 pub(crate) fn apart<T: DeserializeOwned + Serialize>(compute: impl FnOnce() -> T) -> io::Result<T> {
     let beginning = BEGINNING.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut reader, writer) = io::pipe()?;
-    // SAFETY: the copy has this thread only. It takes no lock that another one may have held: it allocates, which the C
-    // library provides for, writes to its pipe, and ends without anybody's destructors.
-    let copy = unsafe { libc::fork() };
-    if copy == 0 {
+    let Fork::Parent(copy) = fork::fork()? else {
         let result = catch_unwind(AssertUnwindSafe(|| serde_json::to_writer(writer, &compute())));
-        // SAFETY: ends this process.
-        unsafe { libc::_exit(i32::from(!matches!(result, Ok(Ok(()))))) }
-    }
+        std::process::exit(i32::from(!matches!(result, Ok(Ok(())))));
+    };
     drop((writer, beginning));
-    if copy < 0 {
-        return Err(io::Error::last_os_error());
-    }
     let mut result = Vec::new();
     let read = reader.read_to_end(&mut result);
-    let status = wait_for(copy)?;
+    let status = fork::waitpid(copy)?;
     read?;
     if status != 0 {
         return Err(io::Error::other(format!("a copy of this process has ended with status {status}")));
     }
     Ok(serde_json::from_slice(&result)?)
-}
-
-fn wait_for(process: libc::pid_t) -> io::Result<i32> {
-    let mut status = 0;
-    loop {
-        // SAFETY: a process that nobody else waits for, and a place for its status.
-        if unsafe { libc::waitpid(process, &raw mut status, 0) } == process {
-            return Ok(status);
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
 }
 
 #[cfg(test)]

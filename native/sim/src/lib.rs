@@ -13,7 +13,7 @@
 //!
 //! Keeps: one seed, one result, on every machine. Leaves to others: QUIC, the hello, disks and the BEAM, of which only
 //! the timing is modelled (see `docs/design/simulator.md`).
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 pub mod books;
 mod branch;
