@@ -13,8 +13,8 @@ only at those that may match. This server adds, removes and watches; when it sta
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([event/0, filter/0]).
 
-%% service_down: the process died on this node, with its reason, or the node went: `nodedown` or `left`. That a process died on another
-%% node is told there; here its registration has ended, which is service_unregistered.
+%% service_down: the process died on this node, with its reason (`noproc`: before it was watched), or the node went: `nodedown` or `left`. That a
+%% process died on another node is told there; here its registration has ended, which is service_unregistered.
 -type event() :: {service_registered | service_unregistered, Name :: term(), node()} | {service_down, Name :: term(), node(), Reason :: term()}.
 %% pattern: a regular expression (PCRE) that is looked for in the name as text.
 -type filter() :: all | {name, Name :: term()} | {pattern, Regex :: unicode:chardata()}.
