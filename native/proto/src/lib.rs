@@ -38,6 +38,7 @@ pub mod message;
 pub mod overlay;
 pub mod plumtree;
 pub mod replication;
+mod search;
 pub mod stack;
 pub mod store;
 pub mod timers;

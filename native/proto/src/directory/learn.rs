@@ -37,13 +37,26 @@ pub(super) enum Sender {
 
 impl Directory {
     pub(super) fn on_rumours(&mut self, now: Now, from: &Arc<Contact>, records: Vec<Record>, out: &mut Outputs) {
+        let sender = self.learn_all(now, records, Source::Rumour(from), out);
+        self.teach(sender, from, out);
+    }
+
+    /// A peer claims all this.
+    pub(super) fn learn_all(
+        &mut self,
+        now: Now,
+        records: Vec<Record>,
+        source: Source<'_>,
+        out: &mut Outputs,
+    ) -> Sender {
         let mut sender = Sender::Fine;
+        self.table.warm(records.iter().map(|record| &record.contact.name));
         for record in records {
-            if self.learn(now, record, Source::Rumour(from), out) == Sender::Behind {
+            if self.learn(now, record, source, out) == Sender::Behind {
                 sender = Sender::Behind;
             }
         }
-        self.teach(sender, from, out);
+        sender
     }
 
     /// Somebody claims this.

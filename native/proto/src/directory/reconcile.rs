@@ -20,7 +20,7 @@ use barrel_p2p_base::limits::MAX_RECORDS;
 use barrel_p2p_base::{NodeName, Time};
 
 use super::fingerprint::BUCKETS;
-use super::learn::{Sender, Source};
+use super::learn::Source;
 use super::message::Buckets;
 use super::record::Record;
 use super::state::send;
@@ -150,12 +150,7 @@ impl Directory {
         last: bool,
         out: &mut Outputs,
     ) {
-        let mut sender = Sender::Fine;
-        for record in records {
-            if self.learn(now, record, Source::Comparison(from), out) == Sender::Behind {
-                sender = Sender::Behind;
-            }
-        }
+        let sender = self.learn_all(now, records, Source::Comparison(from), out);
         self.teach(sender, from, out);
         if last {
             self.end_exchange(from);

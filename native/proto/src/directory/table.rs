@@ -6,6 +6,7 @@
 //! of the fingerprint lie together: finding one touches two or three places in memory, and comparing a bucket only that
 //! bucket. Leaves to others: whom to believe.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use barrel_p2p_base::{Incarnation, NodeName, Time};
@@ -14,6 +15,7 @@ use super::fingerprint::{place, Fingerprint, Place, BUCKETS};
 use super::record::{is_live, Record};
 use crate::contact::Contact;
 use crate::machine::MemberState;
+use crate::search::search_near;
 
 #[derive(Debug)]
 pub(super) struct Table {
@@ -80,6 +82,16 @@ impl Table {
     pub(super) fn new() -> Self {
         let buckets = (0..BUCKETS).map(|_| Vec::new()).collect();
         Self { buckets, fingerprint: Fingerprint::new(), counts: [0; 4], generation: 0 }
+    }
+
+    /// Brings into the cache what a look at these names will need, several at a time: look after look would wait for
+    /// each.
+    pub(super) fn warm<'a>(&self, names: impl Iterator<Item = &'a NodeName>) {
+        for name in names {
+            let place = place(name);
+            let bucket = &self.buckets[place.bucket];
+            black_box(bucket.get(guess(bucket, place)).map(|entry| entry.version));
+        }
     }
 
     /// Believes a record from now on, instead of the one before. It is renewed at `moment` if it is alive, and ends at
@@ -240,7 +252,15 @@ impl Entry {
 }
 
 fn find(bucket: &[Entry], place: Place, name: &NodeName) -> Result<usize, usize> {
-    bucket.binary_search_by(|entry| entry.tag.cmp(&place.tag).then_with(|| entry.contact.name.cmp(name)))
+    search_near(bucket, guess(bucket, place), |entry| {
+        entry.tag.cmp(&place.tag).then_with(|| entry.contact.name.cmp(name))
+    })
+}
+
+/// Where a tag is in its bucket, about.
+fn guess(bucket: &[Entry], place: Place) -> usize {
+    let [a, b, c] = place.tag;
+    (u32::from_be_bytes([0, a, b, c]) as usize * bucket.len()) >> 24
 }
 
 fn alive(heard: Time, beat: u32) -> u64 {

@@ -5,12 +5,12 @@
 //! changes these on one path only; a path has at most as many forks as a position has groups of four bits, whatever the
 //! keys; the sums depend on the entries alone, not on how they came. Leaves to others: which of two entries wins.
 
-use std::cmp::Ordering;
 use std::hint::black_box;
 use std::ops::Range;
 
 use super::entry::Entry;
 use super::prefix::{nibble, Prefix, FANOUT};
+use crate::search::search_near;
 
 /// Entries of a leaf that does not fork: so many that forks cost little, so few that a leaf is searched and moved in no
 /// time. A full one takes two kilobytes.
@@ -328,27 +328,7 @@ impl Tree {
 
 /// Where a place is among the slots of a leaf, or where it belongs.
 fn search(slots: &[Slot], level: u8, place: (u64, &[u8])) -> Result<usize, usize> {
-    if slots.len() > LEAF_LIMIT {
-        return slots.binary_search_by(|slot| slot.place().cmp(&place));
-    }
-    // Positions are spread evenly, so the first guess is one or two off: its neighbours are in the cache by then, while
-    // each step of a bisection would be a miss.
-    let mut index = guess(slots, level, place.0);
-    while let Some(slot) = slots.get(index) {
-        match slot.place().cmp(&place) {
-            Ordering::Less => index += 1,
-            Ordering::Equal => return Ok(index),
-            Ordering::Greater => break,
-        }
-    }
-    while index > 0 {
-        match slots[index - 1].place().cmp(&place) {
-            Ordering::Less => break,
-            Ordering::Equal => return Ok(index - 1),
-            Ordering::Greater => index -= 1,
-        }
-    }
-    Err(index)
+    search_near(slots, guess(slots, level, place.0), |slot| slot.place().cmp(&place))
 }
 
 /// Where a position is in a leaf, about.
