@@ -25,7 +25,7 @@ use crate::disk::{Disk, DiskLock};
 const SNAPSHOT_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A snapshot is asked for when the segments are so many times as large as the last one: recovery reads three
-/// snapshots at most, and each record is written once and a half.
+/// snapshots at most, and each record is written once and a half, beside the zeros that were there before it.
 const SNAPSHOT_RATIO: u64 = 2;
 
 /// Segments (count) that make a snapshot due when the log is opened: each opening that writes begins a new one.
@@ -262,7 +262,7 @@ impl Segment {
         Ok(())
     }
 
-    /// Ends it with a mark: whatever goes bad from now on is seen.
+    /// Ends it with a mark, so that damage in the last batch is not taken for what a crash has left.
     fn close(mut self) -> io::Result<()> {
         self.writer.mark();
         self.writer.finish()

@@ -4,7 +4,7 @@
 //! ```text
 //! file   = "barrelog" version:16 kind:8 0:8 checksum:32, frame*
 //! frame  = 1+length:32 checksum(record):32 checksum(the two before):32 record
-//! mark   = 2^32-2:32 0:32 checksum(the two before):32                between two batches of a segment
+//! mark   = 2^32-2:32 0:32 checksum(the two before):32                before each batch of a segment but the first, and at its end
 //! end    = 2^32-1:32 count:32 checksum(the two before):32            the last frame of a snapshot
 //! ```
 //! A mark says that what is before it was durable when it was written. No frame begins with 32 bits of zero, so that
@@ -24,7 +24,8 @@ pub(super) const FILE_HEADER_BYTES: usize = 16;
 pub(super) const HEADER_BYTES: usize = 12;
 
 const MAGIC: &[u8; 8] = b"barrelog";
-const VERSION: u16 = 1;
+/// Version 1, without marks, was never released: its files are refused like those of any version but this one.
+const VERSION: u16 = 2;
 const END: u32 = u32::MAX;
 const MARK: u32 = u32::MAX - 1;
 

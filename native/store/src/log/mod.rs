@@ -12,7 +12,8 @@
 //!   source that knows it: after a kill, after a power loss, after any failure of the disk.
 //! * Records come back in the order of appending, some perhaps twice. Those that nobody was told to be durable may be
 //!   missing.
-//! * Bytes that have gone bad cost the records that they hit and no other. The file is set aside as `*.damaged`.
+//! * Bytes that have gone bad cost the records that they hit and no other. The file is set aside as `*.damaged`; unless
+//!   they are in the last batch before a crash, or at the very end: that looks like what a crash leaves of a write.
 //! * While the disk refuses, what was taken is kept and tried again, in a new file; memory stays bounded.
 //! * Nothing on the way of an append grows with the log.
 //!

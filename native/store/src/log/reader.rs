@@ -46,8 +46,9 @@ pub(super) fn read(file: &mut dyn DiskFile, name: FileName, each: &mut dyn FnMut
         Some(FileHeader::Newer) => return Ok(Condition { is_newer: true, ..condition }),
         Some(FileHeader::Bad) | None => {}
     }
+    // What is in one sector is written as a whole or not at all.
+    let is_blank = reader.peek(FILE_HEADER_BYTES)?.iter().take(FILE_HEADER_BYTES).all(|byte| *byte == 0);
     let mut end = None;
-    let mut is_blank = true;
     let mut has_gap = false;
     while let (None, Some(bytes)) = (end, reader.peek(HEADER_BYTES)?.first_chunk()) {
         match seed.read_header(bytes) {
@@ -75,16 +76,13 @@ pub(super) fn read(file: &mut dyn DiskFile, name: FileName, each: &mut dyn FnMut
                     each(record);
                 }
             }
-            None => {
-                is_blank &= bytes[0] == 0;
-                reader.skip(1);
-            }
+            None => reader.skip(1),
         }
     }
     condition.tail_bytes = reader.skip_all()? - condition.sound_bytes;
     condition.torn_bytes = reader.used.saturating_sub(condition.sound_bytes);
     condition.is_damaged |= match name.kind {
-        // A crash leaves part of a header, or blank pages.
+        // A crash leaves part of a header at the end of the file, or zeros for the whole of it.
         Kind::Segment => header == Some(FileHeader::Bad) && !is_blank,
         Kind::Snapshot => header != Some(FileHeader::Good) || end != Some(condition.records as u32),
     };

@@ -25,7 +25,7 @@ pub(super) struct Writer {
     seed: Seed,
     buffer: Vec<u8>,
     bytes: u64,
-    /// Where the zeros end.
+    /// Where the zeros end, unless there was no room for them.
     filled: u64,
 }
 
@@ -65,7 +65,7 @@ impl Writer {
         self.flush()?;
         if self.bytes > self.filled {
             self.filled = self.bytes + self.bytes.clamp(*FILL_BYTES.start(), *FILL_BYTES.end());
-            // Where there is no room, the file grows with what is written.
+            // Where there is no room, the file grows with what is written. The next attempt is made when that is as much.
             let _ = self.file.fill(self.bytes..self.filled);
         }
         self.file.sync()
@@ -78,7 +78,7 @@ impl Writer {
         self.file.sync()
     }
 
-    /// Bytes in the file.
+    /// Bytes that were written, zeros ahead not counted.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A disk in memory that tells what is durable from what is not, and fails when told.
 //!
-//! Every call of [`Disk`] and [`DiskFile`] is one operation, and any of them can be made to fail, or to be the last one
-//! of the process. [`FaultyDisk::crash`] then decides what is left of everything that was not synced, as unkindly as a
-//! real machine may, and the next process can begin.
+//! Every call of [`Disk`] and [`DiskFile`] is one operation (a fill that is cut short is two), and any of them can be
+//! made to fail, or to be the last one of the process. [`FaultyDisk::crash`] then decides what is left of everything that
+//! was not synced, as unkindly as a real machine may, and the next process can begin.
 
 mod machine;
 mod node;

@@ -9,6 +9,9 @@ use barrel_p2p_base::Random;
 use super::machine::Inode;
 use super::Crash;
 
+/// Far smaller than a sector, as the records of tests are.
+const MAX_PIECE_BYTES: usize = 64;
+
 #[derive(Debug)]
 pub(super) enum Node {
     Dir(Dir),
@@ -141,6 +144,7 @@ impl File {
                 Crash::Prefix if index < first => change.apply(&mut self.durable),
                 Crash::Prefix if index == first => change.tear(random).apply(&mut self.durable),
                 Crash::Prefix => {}
+                Crash::Scattered if random.below(2) == 0 => change.scatter(random, &mut self.durable),
                 Crash::Scattered => change.tear(random).apply(&mut self.durable),
                 Crash::Zeros => self.durable.resize(size, 0),
                 Crash::Process => change.apply(&mut self.durable),
@@ -170,6 +174,19 @@ impl Change {
                 let from = if random.below(2) == 0 { 0 } else { from };
                 Self::Write { at: at + from, bytes: bytes[from..to].to_owned(), is_lost: *is_lost }
             }
+        }
+    }
+
+    /// Small pieces of the change, any of them.
+    fn scatter(&self, random: &mut Random, durable: &mut Vec<u8>) {
+        let Self::Write { at, bytes, .. } = self else { return self.tear(random).apply(durable) };
+        let mut from = 0;
+        while from < bytes.len() {
+            let to = bytes.len().min(from + 1 + random.below(MAX_PIECE_BYTES));
+            if random.below(2) == 0 {
+                put(durable, at + from, &bytes[from..to]);
+            }
+            from = to;
         }
     }
 

@@ -35,10 +35,10 @@ fn frames(disk: &FaultyDisk, path: &Path) -> Vec<(u64, Range<usize>)> {
     let seed = Seed::new(FileName::parse(path.file_name().unwrap()).unwrap().0);
     let mut at = FILE_HEADER_BYTES;
     let mut frames = Vec::new();
-    while let Some(header) = content[at..].first_chunk() {
+    while let Some(header) = content[at..].first_chunk().and_then(|header| seed.read_header(header)) {
         let start = at;
         at += HEADER_BYTES;
-        if let Header::Record { bytes, .. } = seed.read_header(header).unwrap() {
+        if let Header::Record { bytes, .. } = header {
             at += bytes;
             frames.push((number(&Bytes::copy_from_slice(&content[at - bytes..at])), start..at));
         }
@@ -160,6 +160,19 @@ fn a_last_write_of_which_any_part_is_missing_is_no_damage() {
 }
 
 #[test]
+fn damage_before_the_last_batch_is_seen_after_a_crash_too() {
+    let (disk, mut promises) = (FaultyDisk::new(), Promises::default());
+    let mut owner = Owner::open(&disk, &mut promises).unwrap();
+    owner.take(Step::Append(1), &mut promises).unwrap();
+    owner.take(Step::Append(1), &mut promises).unwrap();
+    disk.crash(Crash::Nothing, &mut Random::new(1));
+    drop(owner);
+    let path = file(&disk, "segment");
+    let frames = frames(&disk, &path);
+    spoil(&disk, &mut promises, &path, frames[0].1.clone(), &[1]);
+}
+
+#[test]
 fn a_segment_that_is_something_else_altogether_is_set_aside() {
     let (disk, mut promises) = filled(3, 6);
     let path = file(&disk, "segment");
@@ -197,7 +210,7 @@ fn files_of_a_newer_version_are_refused_and_left_alone() {
     let (name, _) = FileName::parse(path.file_name().unwrap()).unwrap();
     disk.rot(&path, |content| {
         let mut header = Vec::new();
-        Seed::new(name).write_versioned_file_header(&mut header, 2);
+        Seed::new(name).write_versioned_file_header(&mut header, 3);
         content[..FILE_HEADER_BYTES].copy_from_slice(&header);
     });
     let before = disk.files();
