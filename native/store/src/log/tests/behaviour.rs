@@ -7,7 +7,6 @@ use std::sync::mpsc::sync_channel;
 use std::sync::Mutex;
 
 use super::*;
-use crate::disk::faulty::Fault;
 use crate::disk::RealDisk;
 use crate::log::frame::FILE_HEADER_BYTES;
 use crate::log::{Stats, MAX_RECORD_BYTES, MAX_WAITING_BYTES};

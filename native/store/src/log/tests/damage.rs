@@ -4,10 +4,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use barrel_p2p_base::Random;
-
 use super::*;
-use crate::disk::faulty::{Crash, Fault};
 use crate::log::frame::{Header, Seed, FILE_HEADER_BYTES, HEADER_BYTES};
 use crate::log::name::FileName;
 
@@ -138,23 +135,8 @@ fn a_last_write_of_which_any_part_is_missing_is_no_damage() {
     let mut with_gap = 0;
     for seed in 0..200 {
         println!("seed {seed}");
-        let random = &mut Random::new(seed);
-        let (disk, mut promises) = (FaultyDisk::new(), Promises::default());
-        let mut owner = Owner::open(&disk, &mut promises).unwrap();
-        owner.take(Step::Append(3), &mut promises).unwrap();
-        // The sync of the next batch.
-        disk.fault_at(1, Fault::KillBefore);
-        let _ = owner.take(Step::Append(9), &mut promises);
-        let _ = owner.log.close();
-        disk.crash(Crash::Scattered, random);
-        let owner = Owner::open(&disk, &mut promises).unwrap();
-        assert_eq!(owner.recovery.damaged, Vec::<PathBuf>::new());
-        with_gap += u32::from(owner.known.windows(2).any(|pair| pair[1] != pair[0] + 1));
-        owner.log.close().unwrap();
-        // Nor is it later.
-        let owner = Owner::open(&disk, &mut promises).unwrap();
-        assert_eq!((owner.recovery.cut_bytes, owner.recovery.damaged.len()), (0, 0));
-        owner.log.close().unwrap();
+        let torn = torn(9, Crash::Scattered, &mut Random::new(seed));
+        with_gap += u32::from(torn.known.windows(2).any(|pair| pair[1] != pair[0] + 1));
     }
     assert!(with_gap > 20, "{with_gap}");
 }

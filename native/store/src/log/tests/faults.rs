@@ -4,10 +4,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use barrel_p2p_base::Random;
-
 use super::*;
-use crate::disk::faulty::{Crash, Fault};
 
 const STEPS: &[Step] = &[
     Step::Append(1),
@@ -138,23 +135,9 @@ fn a_tail_that_is_torn_at_any_byte_is_cut() {
     for bytes in 0..200 {
         println!("{bytes} bytes are left");
         let random = &mut Random::new(bytes);
-        let (disk, mut promises) = (FaultyDisk::new(), Promises::default());
-        let mut owner = Owner::open(&disk, &mut promises).unwrap();
-        owner.take(Step::Append(3), &mut promises).unwrap();
-        // The sync of the next batch.
-        disk.fault_at(1, Fault::KillBefore);
-        let _ = owner.take(Step::Append(4), &mut promises);
-        let _ = owner.log.close();
-        disk.crash(Crash::Bytes(bytes), random);
-        let owner = Owner::open(&disk, &mut promises).unwrap();
-        assert_eq!(owner.recovery.damaged, Vec::<std::path::PathBuf>::new());
-        cut += u32::from(owner.recovery.cut_bytes > 0);
-        owner.log.close().unwrap();
-        // Once is enough.
-        let owner = Owner::open(&disk, &mut promises).unwrap();
-        assert_eq!(owner.recovery.cut_bytes, 0);
-        owner.log.close().unwrap();
-        use_again(&disk, &mut promises, random);
+        let mut torn = torn(4, Crash::Bytes(bytes), random);
+        cut += u32::from(torn.cut_bytes > 0);
+        use_again(&torn.disk, &mut torn.promises, random);
     }
     assert!(cut > 20, "{cut}");
 }

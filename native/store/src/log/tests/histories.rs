@@ -3,10 +3,7 @@
 
 use std::io::ErrorKind;
 
-use barrel_p2p_base::Random;
-
 use super::*;
-use crate::disk::faulty::{Crash, Fault};
 
 const HISTORIES: u64 = 400;
 const LIVES: usize = 5;

@@ -13,10 +13,11 @@ use std::sync::mpsc::{channel, Receiver};
 use std::sync::Arc;
 use std::time::Duration;
 
+use barrel_p2p_base::Random;
 use bytes::Bytes;
 
 use super::{AppendError, Event, Log, LogError, Recovery};
-use crate::disk::faulty::FaultyDisk;
+use crate::disk::faulty::{Crash, Fault, FaultyDisk};
 
 /// Far longer than anything takes: a test that waits so long has failed.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -267,6 +268,34 @@ fn play(disk: &FaultyDisk, promises: &mut Promises, steps: &[Step]) -> Result<()
         promises.acknowledge(&owner.appended);
     }
     taken
+}
+
+/// What a log is after a torn write.
+struct Torn {
+    disk: FaultyDisk,
+    promises: Promises,
+    known: Vec<u64>,
+    cut_bytes: u64,
+}
+
+/// Three records are durable when a process dies in the sync of the next batch, which is no damage. The second opening
+/// finds nothing left to mend.
+fn torn(records: usize, crash: Crash, random: &mut Random) -> Torn {
+    let (disk, mut promises) = (FaultyDisk::new(), Promises::default());
+    let mut owner = Owner::open(&disk, &mut promises).unwrap();
+    owner.take(Step::Append(3), &mut promises).unwrap();
+    // The write comes first, then the sync.
+    disk.fault_at(1, Fault::KillBefore);
+    let _ = owner.take(Step::Append(records), &mut promises);
+    let _ = owner.log.close();
+    disk.crash(crash, random);
+    let [first, second] = [(), ()].map(|()| {
+        let owner = Owner::open(&disk, &mut promises).unwrap();
+        owner.log.close().unwrap();
+        owner
+    });
+    assert_eq!((first.recovery.damaged, second.recovery.damaged.len(), second.recovery.cut_bytes), (vec![], 0, 0));
+    Torn { disk, promises, known: first.known, cut_bytes: first.recovery.cut_bytes }
 }
 
 /// A record that holds a number; records differ in length, and some are empty but for it. A few are so large that the
