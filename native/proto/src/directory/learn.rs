@@ -164,7 +164,7 @@ impl Directory {
 
     /// Tells a peer that asks, and is not held to be alive, so that it can refute. Only who asks: were a refutation
     /// answered too, two that cannot agree would never stop talking.
-    pub(super) fn correct(&self, peer: &Arc<Contact>, out: &mut Outputs) {
+    pub fn correct(&self, peer: &Arc<Contact>, out: &mut Outputs) {
         if let Some(record) = self.table.record(&peer.name) {
             if record.state != MemberState::Alive && record.contact.incarnation == peer.incarnation {
                 send(peer, Message::Rumours { records: vec![record], beats: Vec::new() }, out);

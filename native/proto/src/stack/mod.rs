@@ -24,6 +24,7 @@ pub use config::Config;
 use crate::contact::Contact;
 use crate::directory::Directory;
 use crate::hlc::Clock;
+use crate::hyparview;
 use crate::machine::{Event, Input, Machine, MemberState, Now, Output, Outputs};
 use crate::message::{Message, MessageId};
 use crate::overlay::Overlay;
@@ -93,6 +94,10 @@ impl Stack {
                 self.on_broadcast(now, &from, plumtree::Message::Gossip { id, hops, payload }, out);
             }
             Message::HyParView(_) | Message::Plumtree(_) => {
+                if matches!(message, Message::HyParView(hyparview::Message::Neighbour(_))) {
+                    // It may be refused, and then nothing else tells it that it has to refute.
+                    self.directory.correct(&from, out);
+                }
                 self.overlay.handle(now, Input::Received { from, message }, out);
             }
             Message::Store(message) => self.replication.on_message(now, &from, message, out),

@@ -9,6 +9,7 @@ use std::sync::RwLock;
 use barrel_p2p_base::{Incarnation, PublicKey};
 
 use super::*;
+use crate::directory::{self, Record};
 use crate::hlc::DEFAULT_MAX_SKEW_MS;
 use crate::machine::Why;
 use crate::store::{self, Store, StoreName};
@@ -243,6 +244,25 @@ fn fifty_nodes_know_each_other() {
     let network = Network::joined(50);
     assert!(network.all_know(50));
     assert_eq!(network.downs(), [].into());
+}
+
+#[test]
+fn a_suspect_that_asks_for_a_place_is_told_so() {
+    let network = &mut Network::new(3);
+    let [other, suspect] = [1, 2].map(|index| Arc::clone(&network.contacts[index]));
+    let rumours = |state| {
+        let record = Record { contact: Arc::clone(&suspect), version: 1, state };
+        Message::Directory(directory::Message::Rumours { records: vec![record], beats: Vec::new() })
+    };
+    let (now, stack, out) = (network.now(), network.nodes[0].as_mut().unwrap(), &mut Outputs::new());
+    for state in [MemberState::Alive, MemberState::Suspect] {
+        stack.handle(now, Input::Received { from: Arc::clone(&other), message: rumours(state) }, out);
+    }
+    out.clear();
+    let ask = Message::HyParView(hyparview::Message::Neighbour(hyparview::Priority::Low));
+    stack.handle(now, Input::Received { from: Arc::clone(&suspect), message: ask }, out);
+    let told = Output::Send { to: Arc::clone(&suspect), message: rumours(MemberState::Suspect) };
+    assert!(out.contains(&told), "{out:?}");
 }
 
 #[test]
