@@ -3,8 +3,9 @@
 
 use std::cmp::Ordering;
 
-/// Length (elements) above which a slice that is not spread evenly after all would be walked for too long.
-const MAX_WALKED: usize = 1024;
+/// Length (elements) above which a slice is bisected: whoever chooses what is hashed may have seen to it that it is not
+/// spread evenly.
+const MAX_WALKED: usize = 128;
 
 /// Where an element is, or where it belongs. `guess` is about there: the elements next to it are in the cache by then,
 /// while each step of a bisection would be a miss.

@@ -285,7 +285,6 @@ impl<S: Subject> Play<'_, S> {
 }
 
 /// Forms a cluster.
-/// Forms a cluster.
 pub fn formed<S: Subject>(form: &Form, seed: u64) -> World<S> {
     let config = hyparview::Config::default();
     let bounds = ViewBounds { active_size: config.active_size, passive_size: config.passive_size };

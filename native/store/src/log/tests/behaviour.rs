@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::disk::RealDisk;
-use crate::log::frame::FILE_HEADER_BYTES;
+use crate::log::frame::{FILE_HEADER_BYTES, HEADER_BYTES};
 use crate::log::{Stats, MAX_RECORD_BYTES, MAX_WAITING_BYTES};
 
 fn open(disk: &FaultyDisk, listener: impl Fn(Event) + Send + Sync + 'static) -> (Log, Vec<Bytes>) {
@@ -65,7 +65,7 @@ fn few_syncs_find_the_segment_larger_than_before() {
     let grown = sizes.windows(2).filter(|pair| pair[0] != pair[1]).count();
     assert!(grown <= 12, "it has grown {grown} times to {} bytes", sizes[999]);
     assert!(size() < sizes[999], "what was not used is given back");
-    let written: usize = (1..=1000).map(|number| 24 + record(number).len()).sum();
+    let written: usize = (1..=1000).map(|number| 2 * HEADER_BYTES + record(number).len()).sum();
     assert_eq!(size(), FILE_HEADER_BYTES + written);
 }
 
