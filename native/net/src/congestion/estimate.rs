@@ -28,10 +28,11 @@ impl Estimate {
         self.rtt.offer(rtt);
     }
 
-    pub(super) fn on_round(&mut self, now: Instant, round: &Round) {
+    /// `tells`: its rate says something about the path.
+    pub(super) fn on_round(&mut self, now: Instant, round: &Round, tells: bool) {
         let rate = round.rate(now);
         // With nothing to send the path shows less than it can.
-        if !round.app_limited || rate > self.rate() {
+        if tells && (!round.app_limited || rate > self.rate()) {
             self.rate.offer(rate);
         }
         if now.saturating_duration_since(self.rtt_epoch) > RTT_EPOCH {
@@ -91,7 +92,7 @@ mod tests {
         let start = Instant::now();
         let mut estimate = Estimate::new(start);
         for (bytes, app_limited, expected) in [(10, true, 10), (5, true, 10), (20, true, 20), (15, false, 20)] {
-            estimate.on_round(start + SECOND, &delivered(start, bytes, app_limited));
+            estimate.on_round(start + SECOND, &delivered(start, bytes, app_limited), true);
             assert_eq!(estimate.rate(), expected);
         }
     }
@@ -101,7 +102,7 @@ mod tests {
         let start = Instant::now();
         let mut estimate = Estimate::new(start);
         for (bytes, expected) in [(30, 30), (20, 30), (10, 20)] {
-            estimate.on_round(start + SECOND, &delivered(start, bytes, false));
+            estimate.on_round(start + SECOND, &delivered(start, bytes, false), true);
             assert_eq!(estimate.rate(), expected);
             estimate.turn_rate();
         }
@@ -116,7 +117,7 @@ mod tests {
             seconds += 16;
             estimate.on_rtt(Duration::from_millis(rtt));
             let least = estimate.rtt().as_millis();
-            estimate.on_round(start + seconds * SECOND, &delivered(start, 1, false));
+            estimate.on_round(start + seconds * SECOND, &delivered(start, 1, false), true);
             least
         };
         assert_eq!([20, 50, 50].map(|rtt| pass(&mut estimate, rtt)), [20, 20, 50]);
@@ -127,7 +128,7 @@ mod tests {
         let start = Instant::now();
         let mut estimate = Estimate::new(start);
         estimate.on_rtt(Duration::from_millis(50));
-        estimate.on_round(start + SECOND, &delivered(start, 1_000_000, false));
+        estimate.on_round(start + SECOND, &delivered(start, 1_000_000, false), true);
         assert_eq!(estimate.product(1.0, Duration::ZERO), 50_000);
         assert_eq!(estimate.product(1.25, Duration::from_millis(2)), 64_500);
     }

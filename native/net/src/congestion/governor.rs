@@ -7,6 +7,7 @@
 //!
 //! Pure: time comes in with every event. The decisions fall at the end of a round, except that startup ends at once.
 
+use super::calm::Calm;
 use super::estimate::Estimate;
 use super::losses::Losses;
 use super::round::Round;
@@ -21,6 +22,8 @@ pub(crate) struct Limits {
     pub(crate) floor: u64,
     /// A queue worth having: it covers the time in which a machine does not react.
     pub(crate) slack: Duration,
+    /// The same while small messages pass by large ones.
+    pub(crate) calm_slack: Duration,
 }
 
 /// Window of a link that loses everything, in packets: the receiver acknowledges every second one at once.
@@ -123,6 +126,7 @@ pub(super) struct Governor {
     window_before_queue: u64,
     queue_before_drain: Duration,
     looked: Instant,
+    calm: Calm,
     /// Where to start when a rival comes back.
     rival_window: u64,
 }
@@ -145,6 +149,7 @@ impl Governor {
             window_before_queue: 0,
             queue_before_drain: Duration::ZERO,
             looked: now,
+            calm: Calm::new(now),
             rival_window: 0,
         }
     }
@@ -204,6 +209,11 @@ impl Governor {
         *self = Self { limits: self.limits, ..Self::new(now, self.mtu, limits) };
     }
 
+    /// A small message has passed by large ones.
+    pub(super) fn on_small(&mut self, now: Instant) {
+        self.calm.on_small(now);
+    }
+
     pub(super) fn on_mtu(&mut self, mtu: u64) {
         self.mtu = mtu;
         self.set_window(self.window);
@@ -235,7 +245,13 @@ impl Governor {
     }
 
     fn on_round(&mut self, now: Instant, round: &Round) {
-        self.estimate.on_round(now, round);
+        let calm = self.is_calm(now);
+        // A window that is kept small shows nothing about the path, nor is chance to raise it round after round.
+        self.estimate.on_round(now, round, !calm);
+        if calm {
+            let known = self.estimate.rate();
+            self.calm.on_round(now, round.rate(now) > known + known / 8);
+        }
         let queue = round.least_rtt.unwrap_or_default().saturating_sub(self.estimate.rtt());
         // With little to send, an acknowledgement waits for company: that is no queue.
         let queued = queue > self.estimate.long_queue() && !round.app_limited;
@@ -243,10 +259,11 @@ impl Governor {
             self.window_before_queue = self.window;
         }
         self.queued_since = if queued { self.queued_since.or(Some(now)) } else { None };
-        self.notice_slower_path(round.rate(now), queued);
+        self.notice_slower_path(now, round.rate(now), queued);
         let plenty = 2 * self.filled(1.0);
         let full = self.losses.on_round(round, queued, self.mtu, self.window, plenty);
         self.phase = self.next_phase(now, round, queue, queued, full);
+        let slack = if self.is_calm(now) { self.limits.calm_slack } else { self.limits.slack };
         let gain = match self.phase {
             Phase::Startup { .. } | Phase::Settle { .. } | Phase::Rival { .. } => return,
             Phase::Drain { why: Why::Probe, .. } => DRAIN_GAIN,
@@ -254,16 +271,24 @@ impl Governor {
             Phase::Cruise { .. } => 1.0,
             Phase::Probe { gain, .. } => gain,
         };
-        self.set_window(self.losses.capped(self.filled(gain)));
+        let filled = self.estimate.product(gain, slack).max(self.limits.floor);
+        self.set_window(self.losses.capped(filled));
+    }
+
+    /// Nothing is tried, for small messages pass.
+    fn is_calm(&self, now: Instant) -> bool {
+        matches!(self.phase, Phase::Cruise { .. }) && self.calm.holds(now)
     }
 
     /// Rates are forgotten after two cycles, which take long when the queue is.
-    fn notice_slower_path(&mut self, rate: u64, queued: bool) {
+    fn notice_slower_path(&mut self, now: Instant, rate: u64, queued: bool) {
         let slow = queued && rate < self.estimate.rate() / 2;
         self.slow_rounds = if slow { self.slow_rounds + 1 } else { 0 };
         if self.slow_rounds >= SLOW_ROUNDS {
             self.slow_rounds = 0;
             self.estimate.forget_faster_than(rate);
+            // It may have been a moment of the machine.
+            self.calm.end(now);
         }
     }
 
@@ -294,7 +319,7 @@ impl Governor {
                 if why == Why::Look {
                     self.rival_window = 0;
                 }
-                self.cruise(round)
+                self.cruise(now, round)
             }
 
             Phase::Cruise { .. }
@@ -302,7 +327,7 @@ impl Governor {
             {
                 self.drain(queue, Why::Suspicion)
             }
-            Phase::Cruise { .. } if round.app_limited => self.phase,
+            Phase::Cruise { .. } if round.app_limited || self.is_calm(now) => self.phase,
             Phase::Cruise { rounds: 0 } => {
                 Phase::Probe { rounds: 2, gain: PROBE_GAIN, rate_before: self.estimate.rate() }
             }
@@ -354,8 +379,9 @@ impl Governor {
         Phase::Drain { rounds: 1 + u8::from(why != Why::Probe), why }
     }
 
-    fn cruise(&mut self, round: &Round) -> Phase {
+    fn cruise(&mut self, now: Instant, round: &Round) -> Phase {
         self.estimate.turn_rate();
+        self.calm.on_cycle(now, self.estimate.rate());
         // As random as the network, and the same for the same events.
         let chance = round.delivered / self.mtu;
         Phase::Cruise { rounds: CRUISE_ROUNDS + chance % CRUISE_ROUNDS_BY_CHANCE }
@@ -377,7 +403,8 @@ mod tests {
 
     const MTU: u64 = 1_000;
     const RTT: Duration = Duration::from_millis(10);
-    const LIMITS: Limits = Limits { initial: 10 * MTU, floor: 10 * MTU, slack: Duration::ZERO };
+    const LIMITS: Limits =
+        Limits { initial: 10 * MTU, floor: 10 * MTU, slack: Duration::ZERO, calm_slack: Duration::ZERO };
 
     /// Sends a window and hears of it a round trip later.
     fn exchange(governor: &mut Governor, now: &mut Instant, app_limited: bool) {

@@ -9,6 +9,7 @@
 //! connection hears no more acknowledgements, so such a close is never sent and the peer waits for its idle timeout. Closing therefore
 //! opens the window first. One close packet per link does no harm to any network.
 
+mod calm;
 mod estimate;
 mod filter;
 mod governor;
@@ -120,6 +121,7 @@ impl Controller for Hinted {
         self.latest = now;
         if self.hints.small_passed.swap(false, Ordering::Relaxed) {
             self.beside_until = now + BESIDE;
+            self.governor.on_small(now);
         }
         self.governor.on_end_acks(now, in_flight);
         self.hints.window.store(self.governor.carried(), Ordering::Relaxed);

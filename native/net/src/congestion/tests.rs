@@ -114,6 +114,48 @@ fn a_path_that_loses_a_third_is_not_flooded() {
 }
 
 #[test]
+fn beside_small_messages_the_link_is_full_and_hardly_ever_tried() {
+    for settings in [narrow(), link(200, 5 * MS, 1_250_000)] {
+        let mut world = alone(settings);
+        world.run(5 * SECOND);
+        world.run(20 * SECOND);
+        assert!(world.queue(95) > 3 * MS, "{:?}", world.queue(95));
+        world.pass_small();
+        world.run(SECOND);
+        let share = world.run(20 * SECOND)[0];
+        assert!(share.rate > 0.96 && share.lost < 0.001, "{settings:?} {share:?}");
+        assert!(world.queue(95) < 2 * MS, "{settings:?} {:?}", world.queue(95));
+    }
+}
+
+#[test]
+fn beside_small_messages_a_link_of_another_rate_is_noticed() {
+    for (before, after, within) in [(slow(), narrow(), 25), (narrow(), slow(), 15)] {
+        let mut world = alone(before);
+        world.pass_small();
+        world.run(20 * SECOND);
+        world.change(after);
+        world.run(within * SECOND);
+        let share = world.run(10 * SECOND)[0];
+        assert!(share.rate > 0.9 && share.lost < 0.02, "{after:?} {share:?}");
+    }
+}
+
+#[test]
+fn who_has_small_messages_keeps_his_share() {
+    for settings in [slow(), link(50, 5 * MS, 62_500)] {
+        let mut world = World::new(settings, 1);
+        world.ours(NOW);
+        world.ours(3 * SECOND);
+        world.pass_small();
+        world.run(15 * SECOND);
+        let shares = world.run(60 * SECOND);
+        assert!(part_of_first(&shares) > 0.4 && part_of_first(&shares) < 0.6, "{settings:?} {shares:?}");
+        assert!(world.queue(99) < 40 * MS, "{settings:?} {:?}", world.queue(99));
+    }
+}
+
+#[test]
 fn two_of_our_flows_share_within_60_to_40() {
     for seed in 1..=4 {
         for settings in [slow(), Settings { loss: 0.01, ..slow() }, link(50, 5 * MS, 62_500)] {

@@ -24,6 +24,7 @@ pub(crate) trait Control {
     fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64);
     fn on_end_acks(&mut self, now: Instant, in_flight: u64);
     fn on_lost(&mut self, now: Instant, sent: Instant, bytes: u64);
+    fn on_small(&mut self, _now: Instant) {}
     fn window(&self) -> u64;
     fn paces(&self) -> bool;
 }
@@ -43,6 +44,10 @@ impl Control for Governor {
 
     fn on_lost(&mut self, _now: Instant, _sent: Instant, bytes: u64) {
         Self::on_lost(self, bytes);
+    }
+
+    fn on_small(&mut self, now: Instant) {
+        Self::on_small(self, now);
     }
 
     fn window(&self) -> u64 {
@@ -71,6 +76,8 @@ pub(super) struct Flow {
     base: Instant,
     control: Box<dyn Control>,
     starts: Duration,
+    /// Small messages pass all the time.
+    pub(super) has_small: bool,
     next_number: u64,
     flying: BTreeMap<u64, Duration>,
     largest_acked: u64,
@@ -92,6 +99,7 @@ impl Flow {
             base,
             control,
             starts,
+            has_small: false,
             next_number: 1,
             flying: BTreeMap::new(),
             largest_acked: 0,
@@ -159,6 +167,9 @@ impl Flow {
         let Some(sent) = newest else { return };
         self.last_progress = now;
         self.srtt = (7 * self.srtt + (now - sent)) / 8;
+        if self.has_small {
+            self.control.on_small(self.base + now);
+        }
         self.control.on_end_acks(self.base + now, self.in_flight());
         self.lose_before(now, (self.largest_acked + 1).saturating_sub(REORDERING));
     }

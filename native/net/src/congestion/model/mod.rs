@@ -47,8 +47,14 @@ impl World {
 
     /// Adds one of our flows.
     pub(super) fn ours(&mut self, starts: Duration) {
-        let limits = Limits { initial: 32 * MTU, floor: 32 * MTU, slack: Duration::from_millis(2) };
+        let (slack, calm_slack) = (Duration::from_millis(2), Duration::from_millis(1));
+        let limits = Limits { initial: 32 * MTU, floor: 32 * MTU, slack, calm_slack };
         self.add(Governor::new(self.base + starts, MTU, limits), starts);
+    }
+
+    /// From now on small messages pass by what the first flow sends.
+    pub(super) fn pass_small(&mut self) {
+        self.flows[0].has_small = true;
     }
 
     pub(super) fn add(&mut self, control: impl Control + 'static, starts: Duration) {
