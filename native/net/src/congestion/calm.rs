@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// How long small messages count as passing after the last one did: longer than the round trips in which they ask and answer.
 const COMPANY: Duration = Duration::from_millis(250);
 
-/// Time between two cycles. At 1 ms one takes some 60 ms: a hundredth of it, and of the small messages.
+/// Time between two cycles. Estimate: at 1 ms one takes some 60 ms, a hundredth of it, and of the small messages.
 const CALM_TIME: Duration = Duration::from_secs(5);
 
 /// So many rounds that were faster than the path is known to be, and too little is known: the small window would keep it so.
