@@ -74,8 +74,8 @@ const _: () =
 
 /// A start with 32 of the smallest packets, as browsers do, saves nearly two round trips against the 10 of RFC 9002: in the model, 200 Mbit/s
 /// at 50 ms carried 72 % of its rate in the first second instead of 64. The slack is the time between two bursts of quinn's pacer.
-/// Beside small messages half of it: at 1 ms a ping took 3 ms and, one in a hundred, 8 instead of 5 and 19. In a first version a quarter made the known
-/// rate sink on a busy machine, and half did not.
+/// Beside small messages half of it: at 1 ms a ping took 3 ms and, one in a hundred, 8 instead of 5 and 19. In a first version a quarter made
+/// the known rate sink on a busy machine, and half did not.
 const NETWORK_LIMITS: Limits = Limits {
     initial: 32 * 1_200,
     floor: 32 * 1_200,
