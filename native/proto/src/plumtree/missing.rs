@@ -29,6 +29,8 @@ const MAX_QUESTIONS: usize = 8;
 pub(super) struct Missing {
     /// How many links the payload would have crossed, by the first announcement.
     pub(super) hops: u16,
+    /// When that came.
+    pub(super) since: Time,
     /// Who has it or will have it. Once `chosen`, the first one is to send it.
     announcers: Vec<Arc<Contact>>,
     chosen: bool,
@@ -93,14 +95,22 @@ impl Announced {
         self.0.get_mut(id)
     }
 
-    /// Remembers one, to be asked for at `due`; unless there are too many.
-    pub(super) fn insert(&mut self, id: MessageId, from: &Arc<Contact>, hops: u16, due: Time) -> Option<&mut Missing> {
+    /// Remembers one announced at `since`, to be asked for at `due`; unless there are too many.
+    pub(super) fn insert(
+        &mut self,
+        since: Time,
+        id: MessageId,
+        from: &Arc<Contact>,
+        hops: u16,
+        due: Time,
+    ) -> Option<&mut Missing> {
         if self.0.len() >= MAX_MISSING {
             return None;
         }
         let announcers = vec![Arc::clone(from)];
         Some(self.0.entry(id).or_insert(Missing {
             hops,
+            since,
             announcers,
             chosen: false,
             owed: Vec::new(),

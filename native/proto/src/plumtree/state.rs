@@ -58,7 +58,7 @@ struct Link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Eager,
-    Lazy,
+    Lazy { since: Time },
 }
 
 const TELL: usize = 0;
@@ -87,12 +87,12 @@ impl State {
 
     /// The neighbours to whom payloads go.
     pub fn eager(&self) -> impl Iterator<Item = &Arc<Contact>> {
-        self.of_kind(Kind::Eager)
+        self.links.iter().filter(|link| link.kind == Kind::Eager).map(|link| &link.to)
     }
 
     /// The neighbours to whom announcements go.
     pub fn lazy(&self) -> impl Iterator<Item = &Arc<Contact>> {
-        self.of_kind(Kind::Lazy)
+        self.links.iter().filter(|link| link.kind != Kind::Eager).map(|link| &link.to)
     }
 
     /// Was it seen before?
@@ -149,7 +149,7 @@ impl State {
             }
             Message::Graft(id) => self.on_graft(from, id, out),
             Message::IHave { pushed, announcements } => self.on_ihave(now, from, pushed, &announcements, out),
-            Message::Prune => self.on_prune(now, from),
+            Message::Prune => self.on_prune(now, from, out),
         }
     }
 
@@ -177,7 +177,7 @@ impl State {
     fn on_gossip(&mut self, now: Time, from: &Arc<Contact>, what: Announcement, payload: Bytes, out: &mut Outputs) {
         self.stats.gossip_received += 1;
         if self.knows(&what.id) {
-            self.on_repetition(from, &what.id, out);
+            self.on_repetition(now, from, &what.id, out);
             return;
         }
         self.stats.delivered += 1;
@@ -193,11 +193,11 @@ impl State {
     ///
     /// Departure: which of the two links is decided by announcements. A source that was to send the payload and was
     /// overtaken stays, because it was late only for having had to ask. Otherwise both would meet again each time.
-    fn on_repetition(&mut self, from: &Arc<Contact>, id: &MessageId, out: &mut Outputs) {
+    fn on_repetition(&mut self, now: Time, from: &Arc<Contact>, id: &MessageId, out: &mut Outputs) {
         match self.cache.take_overtaker(id, &from.name) {
-            Some(sender) if self.eager().any(|contact| contact.name == sender.name) => self.prune(&sender, out),
+            Some(sender) if self.eager().any(|contact| contact.name == sender.name) => self.prune(now, &sender, out),
             Some(_) => {}
-            None => self.prune(from, out),
+            None => self.prune(now, from, out),
         }
     }
 
@@ -217,7 +217,7 @@ impl State {
             self.timers.cancel(GRAFT);
         }
         let source = missing.as_ref().and_then(Missing::source).map(|source| source.name.clone());
-        let told = missing.is_some();
+        let told = missing.as_ref().map(|missing| missing.since);
         for link in self.links.iter().filter(|link| from.is_none_or(|from| from.name != link.to.name)) {
             // Who was to send it has it, or waits for it as this node did.
             if link.kind == Kind::Eager && source.as_ref() != Some(&link.to.name) {
@@ -239,7 +239,10 @@ impl State {
         self.cache.insert(seen, self.config.cache_bytes, self.config.cache_count);
         self.tell(now, next, out, |link| {
             let sender = from.is_some_and(|from| from.name == link.to.name);
-            !sender && (source.as_ref() == Some(&link.to.name) || link.kind == Kind::Lazy && !told)
+            // A link given up since it was told would be relied on in vain.
+            let in_vain = |since| told.is_none_or(|told| since >= told);
+            let needs_asking = matches!(link.kind, Kind::Lazy { since } if in_vain(since));
+            !sender && (source.as_ref() == Some(&link.to.name) || needs_asking)
         });
     }
 
@@ -315,18 +318,18 @@ impl State {
                 // Not a link of the tree, or one further down.
             } else if hops == missing.hops.saturating_add(1) {
                 // As far from the sender as this node: neither needs the other.
-                self.prune(from, out);
+                self.prune(now, from, out);
             } else if missing.source().is_none() {
                 missing.choose(from, patience);
             } else {
-                self.prune(from, out);
+                self.prune(now, from, out);
             }
         }
     }
 
     fn on_first_ihave(&mut self, now: Time, from: &Arc<Contact>, what: Announcement, eager: bool, out: &mut Outputs) {
         let (soon, late) = (now + self.config.graft_timeout, now + self.config.graft_retry);
-        let Some(missing) = self.announced.insert(what.id, from, what.hops, soon) else {
+        let Some(missing) = self.announced.insert(now, what.id, from, what.hops, soon) else {
             return;
         };
         if eager {
@@ -357,11 +360,16 @@ impl State {
 
     /// Section 3.5. A link on which this node relies stays eager: either the question is on its way, or it is time to
     /// ask, because the payload will not come unasked. (Departure; without it the two ends come to differ.)
-    fn on_prune(&mut self, now: Time, from: &Arc<Contact>) {
+    ///
+    /// The last eager link is asked back. (Departure: many senders at once give up each other's links, until nodes are
+    /// left that have to ask for everything. Four nodes that send a thousand a second took three times as long.)
+    fn on_prune(&mut self, now: Time, from: &Arc<Contact>, out: &mut Outputs) {
         if self.announced.hurry(now, &from.name) {
             self.timers.set(GRAFT, now);
+        } else if self.is_last_eager(&from.name) {
+            self.graft(from, None, out);
         } else {
-            self.set(from, Kind::Lazy);
+            self.set(from, Kind::Lazy { since: now });
         }
     }
 
@@ -371,12 +379,12 @@ impl State {
         send(to, Message::Graft(id), out);
     }
 
-    /// Not while a payload is to come over this link: given up, it would bring that only when asked.
-    fn prune(&mut self, to: &Arc<Contact>, out: &mut Outputs) {
-        if self.announced.relies_on(&to.name) {
+    /// Not while a payload is to come over this link: given up, it would bring that only when asked. Nor the last one.
+    fn prune(&mut self, now: Time, to: &Arc<Contact>, out: &mut Outputs) {
+        if self.announced.relies_on(&to.name) || self.is_last_eager(&to.name) {
             return;
         }
-        self.set(to, Kind::Lazy);
+        self.set(to, Kind::Lazy { since: now });
         self.stats.prune_sent += 1;
         send(to, Message::Prune, out);
     }
@@ -387,8 +395,9 @@ impl State {
         }
     }
 
-    fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Arc<Contact>> {
-        self.links.iter().filter(move |link| link.kind == kind).map(|link| &link.to)
+    fn is_last_eager(&self, name: &NodeName) -> bool {
+        let mut eager = self.eager();
+        eager.next().is_some_and(|contact| contact.name == *name) && eager.next().is_none()
     }
 }
 

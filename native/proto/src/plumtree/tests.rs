@@ -22,7 +22,7 @@ struct Node {
 impl Node {
     /// A node whose links to these are eager, and to those lazy.
     fn with(eager: &[&str], lazy: &[&str]) -> Self {
-        let mut node = Self { state: State::new(Config::default()), now: ms(1000), out: Vec::new() };
+        let mut node = Self { state: State::new(Config::default()), now: ms(0), out: Vec::new() };
         for name in eager.iter().chain(lazy) {
             node.state.up(node.now, &contact(name), &mut node.out);
         }
@@ -30,6 +30,7 @@ impl Node {
             node.hears(name, Message::Prune);
         }
         assert_eq!(node.out, []);
+        node.now = ms(1000);
         node
     }
 
@@ -173,13 +174,13 @@ fn an_eager_link_that_comes_too_late_is_given_up() {
 /// Else both come every time: the source is given up, asked again by its next announcement, and late for that again.
 #[test]
 fn a_source_that_was_overtaken_is_kept_and_the_other_link_given_up() {
-    let mut node = Node::with(&["a"], &["c"]);
+    let mut node = Node::with(&["a", "b"], &["c"]);
     node.hears("c", ihave(1, 2));
     assert_eq!(node.runs_until(ms(1050)), [send("c", Message::Graft(Some(id(1))))]);
     assert_eq!(node.hears("a", ihave_and_send(1, 5)), [], "further down: it may need this node");
     assert_eq!(node.hears("a", gossip(1, 5))[0], delivered(1, 5));
     assert_eq!(node.hears("c", gossip(1, 2)), [send("a", Message::Prune)]);
-    assert_eq!(node.links(), (vec!["c"], vec!["a"]));
+    assert_eq!(node.links(), (vec!["b", "c"], vec!["a"]));
     assert_eq!(node.hears("c", gossip(1, 2)), [send("c", Message::Prune)], "only once");
 }
 
@@ -261,14 +262,14 @@ fn a_payload_that_the_other_end_will_not_send_is_not_waited_for() {
 
 #[test]
 fn a_source_that_was_asked_and_says_no_is_asked_again() {
-    let mut node = Node::with(&[], &["a", "b"]);
+    let mut node = Node::with(&["c"], &["a", "b"]);
     node.hears("a", ihave(1, 2));
     node.hears("b", ihave(1, 2));
     let graft = || send("a", Message::Graft(Some(id(1))));
     assert_eq!(node.runs_until(ms(1050)), [graft()]);
     node.hears("a", Message::Prune);
     assert_eq!(node.runs_until(node.now), [graft()]);
-    assert_eq!(node.links(), (vec!["a"], vec!["b"]));
+    assert_eq!(node.links(), (vec!["c", "a"], vec!["b"]));
 }
 
 #[test]
@@ -283,9 +284,32 @@ fn a_link_that_brings_one_twice_stays_while_it_is_to_bring_another() {
 
 #[test]
 fn the_first_payload_over_a_lazy_link_makes_both_ends_eager() {
-    let mut node = Node::with(&[], &["a"]);
-    assert_eq!(node.hears("a", gossip(1, 1)), [delivered(1, 1), send("a", Message::Graft(None))]);
-    assert_eq!(node.links(), (vec!["a"], vec![]));
+    let mut node = Node::with(&["b"], &["a"]);
+    let heard = [delivered(1, 1), send("a", Message::Graft(None)), send("b", gossip(1, 2))];
+    assert_eq!(node.hears("a", gossip(1, 1)), heard);
+    assert_eq!(node.links(), (vec!["b", "a"], vec![]));
+}
+
+#[test]
+fn the_last_eager_link_is_not_given_up_and_asked_back_when_the_other_end_does() {
+    let mut node = Node::with(&["a", "b"], &[]);
+    node.hears("a", gossip(1, 1));
+    node.hears("b", gossip(1, 1));
+    assert_eq!(node.links(), (vec!["a"], vec!["b"]));
+    assert_eq!(node.hears("a", gossip(1, 1)), []);
+    assert_eq!(node.hears("a", Message::Prune), [send("a", Message::Graft(None))]);
+    assert_eq!(node.hears("b", Message::Prune), [], "lazy already");
+    assert_eq!(node.links(), (vec!["a"], vec!["b"]));
+}
+
+#[test]
+fn who_relies_on_a_link_given_up_since_is_told_to_ask() {
+    let mut node = Node::with(&["a", "b"], &["c", "d"]);
+    assert_eq!(node.hears("c", ihave(1, 1)).len(), 3, "a, b and d are told");
+    node.now = ms(1001);
+    node.hears("b", Message::Prune);
+    assert_eq!(node.hears("c", gossip(1, 1))[1..], [send("c", Message::Graft(None)), send("a", gossip(1, 2)),]);
+    assert_eq!(node.runs_until(ms(1020)), [send("b", ihave(1, 2))], "d knows that it has to ask");
 }
 
 #[test]
