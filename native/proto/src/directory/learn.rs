@@ -127,7 +127,13 @@ impl Directory {
         match record.state {
             MemberState::Alive => self.table.set(record, now.mono),
             // Only a later version of a suspicion is a new one.
-            MemberState::Suspect => self.await_refutation(now, record),
+            MemberState::Suspect => {
+                self.await_refutation(now, record);
+                // Who has just joined hears by one link alone, and may miss the refutation.
+                if self.neighbours.len() < 2 && matches!(source, Source::Rumour(_) | Source::Comparison(_)) {
+                    self.probe_suspect(now, name, out);
+                }
+            }
             MemberState::Down | MemberState::Left => self.bury(now, record),
         }
         let trouble = |state| matches!(state, MemberState::Suspect | MemberState::Down);

@@ -61,6 +61,11 @@ impl Probes {
         self.asked.remove(name)
     }
 
+    /// How many are asked for this purpose.
+    fn pending(&self, purpose: Purpose) -> usize {
+        self.asked.values().filter(|asked| asked.purpose == purpose).count()
+    }
+
     pub(super) fn next(&self) -> Option<Time> {
         self.deadlines.next()
     }
@@ -95,9 +100,17 @@ impl Directory {
     /// A probe found nobody. Where one has died unseen more may have, if all their neighbours died with them: two others
     /// are asked at once, so that the search widens as long as it finds the dead.
     pub(super) fn probe_failed(&mut self, now: Now, asked: Option<Asked>, out: &mut Outputs) {
-        let pending = self.probes.asked.values().filter(|asked| asked.purpose == Purpose::Sample).count();
-        if asked.is_some_and(|asked| asked.purpose == Purpose::Sample) && pending < MOST_SAMPLES {
+        if asked.is_some_and(|asked| asked.purpose == Purpose::Sample)
+            && self.probes.pending(Purpose::Sample) < MOST_PENDING
+        {
             self.sample(now, 2, out);
+        }
+    }
+
+    /// Another node could not reach this one. Where many are suspected only some are asked.
+    pub(super) fn probe_suspect(&mut self, now: Now, name: &NodeName, out: &mut Outputs) {
+        if self.probes.pending(Purpose::Suspicion) < MOST_PENDING {
+            self.probe(now, name, Purpose::Suspicion, out);
         }
     }
 
@@ -156,9 +169,10 @@ impl Directory {
     }
 }
 
-/// Samples (count) that may be unanswered at once. With eight, each taking a dial of five seconds, fifty survivors of a
-/// thousand know all the dead within half a minute; more would crowd the network of a node that is itself cut off.
-const MOST_SAMPLES: usize = 8;
+/// Samples, and suspects of others (count of each), that may be unanswered at once. With eight samples, each taking a dial
+/// of five seconds, fifty survivors of a thousand know all the dead within half a minute; more would crowd the network of a
+/// node that is itself cut off.
+const MOST_PENDING: usize = 8;
 
 /// Attempts per period at each member that is down, by all others together. Three of them find a half that came back
 /// within a period even if two fail.

@@ -46,7 +46,7 @@ fn a_later_life_ends_the_former_one_and_begins_its_own() {
 
 #[test]
 fn somebody_elses_down_is_a_suspicion_here() {
-    let mut directory = with_neighbours(&[1]);
+    let mut directory = with_neighbours(&[1, 3]);
     hear(&mut directory, at(1), 1, vec![claim(2, 1, Alive)]);
     assert_eq!(hear(&mut directory, at(1), 1, vec![claim(2, 1, Down)]), []);
     assert_eq!(state(&directory, 2), Some(Suspect));

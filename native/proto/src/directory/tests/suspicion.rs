@@ -37,6 +37,17 @@ fn a_refuted_suspicion_does_not_end_the_member_later() {
     assert_eq!(state(&directory, 1), Some(Alive));
 }
 
+/// It missed the refutation that its only neighbour passed on, and declared a member down that answers.
+#[test]
+fn who_has_one_neighbour_asks_the_suspects_of_others_itself() {
+    let asked = |directory: &mut Directory| {
+        let out = hear(directory, at(1000), 1, (10..30).map(|member| claim(member, 1, Suspect)).collect());
+        (10..30).filter(|member| sent_to(*member, &out) == [Message::Probe(claim(*member, 1, Suspect))]).count()
+    };
+    assert_eq!(asked(&mut with_neighbours(&[1])), 8, "not all, if there are many");
+    assert_eq!(asked(&mut with_neighbours(&[1, 2])), 0);
+}
+
 #[test]
 fn who_comes_and_goes_without_end_fills_no_memory() {
     let mut directory = with_neighbours(&[1, 2]);
