@@ -28,39 +28,37 @@ pub(super) enum Source<'a> {
     Comparison(&'a Arc<Contact>),
 }
 
-/// Does the one who made a claim about this node know less than it should?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sender {
-    Behind,
-    Fine,
-}
-
 impl Directory {
     pub(super) fn on_rumours(&mut self, now: Now, from: &Arc<Contact>, records: Vec<Record>, out: &mut Outputs) {
-        let sender = self.learn_all(now, records, Source::Rumour(from), out);
-        self.teach(sender, from, out);
+        self.learn_all(now, from, records, Source::Rumour(from), out);
     }
 
-    /// A peer claims all this.
+    /// A peer claims all this. It is told what it has missed.
     pub(super) fn learn_all(
         &mut self,
         now: Now,
+        from: &Arc<Contact>,
         records: Vec<Record>,
         source: Source<'_>,
         out: &mut Outputs,
-    ) -> Sender {
-        let mut sender = Sender::Fine;
+    ) {
         self.table.warm(records.iter().map(|record| &record.contact.name));
-        for record in records {
-            if self.learn(now, record, source, out) == Sender::Behind {
-                sender = Sender::Behind;
-            }
+        let missed = records.into_iter().filter_map(|record| self.learn(now, record, source, out));
+        let mut missed: Vec<_> = missed.collect();
+        missed.dedup();
+        if !missed.is_empty() {
+            send(from, Message::Rumours { records: missed, beats: Vec::new() }, out);
         }
-        sender
     }
 
-    /// Somebody claims this.
-    pub(super) fn learn(&mut self, now: Now, mut record: Record, source: Source<'_>, out: &mut Outputs) -> Sender {
+    /// Somebody claims this. Returns what whoever says so has missed.
+    pub(super) fn learn(
+        &mut self,
+        now: Now,
+        mut record: Record,
+        source: Source<'_>,
+        out: &mut Outputs,
+    ) -> Option<Record> {
         if record.contact.name == self.own.contact.name {
             return self.hear_of_self(now, &record);
         }
@@ -72,14 +70,14 @@ impl Directory {
                     self.rumours.brought_again(&known.contact.name, by);
                 }
             }
-            return Sender::Fine;
+            return None;
         }
         let known = known.map(Entry::record);
         // A life that a link has proved may speak, however wrong its clock is.
         let proved = known.as_ref().is_some_and(|known| known.contact.incarnation == record.contact.incarnation);
         if !proved && record.contact.incarnation.started_ms > now.wall_ms.saturating_add(MAX_AHEAD_MS) {
             self.stats.refused_future += 1;
-            return Sender::Fine;
+            return None;
         }
         match known {
             Some(known) => {
@@ -89,6 +87,9 @@ impl Directory {
                 }
                 if record.supersedes(&known) {
                     self.believe(now, &record, Some(&known), source, out);
+                } else if proved && record.state == MemberState::Suspect && matches!(source, Source::Rumour(_)) {
+                    // The sender has missed the refutation, and would declare the member down.
+                    return Some(known).filter(|known| known.state == MemberState::Alive);
                 }
             }
             // Nobody needs to know a stranger that is gone.
@@ -101,7 +102,7 @@ impl Directory {
             }
             None => {}
         }
-        Sender::Fine
+        None
     }
 
     /// Replaces what is known by a record that supersedes it.
@@ -178,13 +179,6 @@ impl Directory {
         }
     }
 
-    /// Tells this node's own record to a peer that does not have it.
-    pub(super) fn teach(&self, sender: Sender, peer: &Arc<Contact>, out: &mut Outputs) {
-        if sender == Sender::Behind {
-            self.tell_own_record(peer, out);
-        }
-    }
-
     pub(super) fn tell_own_record(&self, peer: &Arc<Contact>, out: &mut Outputs) {
         send(peer, Message::Rumours { records: vec![self.own.clone()], beats: Vec::new() }, out);
     }
@@ -198,26 +192,26 @@ impl Directory {
         self.spread(now, &me, true, None);
     }
 
-    fn hear_of_self(&mut self, now: Now, claim: &Record) -> Sender {
+    fn hear_of_self(&mut self, now: Now, claim: &Record) -> Option<Record> {
         let own = &self.own;
         match claim.contact.incarnation.cmp(&own.contact.incarnation) {
             Ordering::Greater => {
                 self.stats.impostors += 1;
-                return Sender::Fine;
+                return None;
             }
-            Ordering::Less => return Sender::Behind,
+            Ordering::Less => return Some(own.clone()),
             Ordering::Equal => {}
         }
         match (claim.version, claim.state).cmp(&(own.version, own.state)) {
-            Ordering::Less => Sender::Behind,
-            Ordering::Equal => Sender::Fine,
+            Ordering::Less => Some(own.clone()),
+            Ordering::Equal => None,
             Ordering::Greater => {
                 if own.state == MemberState::Alive {
                     self.stats.refuted += 1;
                     self.health.worsen();
                     self.speak(now, claim.version, MemberState::Alive);
                 }
-                Sender::Behind
+                Some(self.own.clone())
             }
         }
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use barrel_p2p_base::{NodeName, Time};
 
 use super::deadlines::Deadlines;
-use super::learn::{Sender, Source};
+use super::learn::Source;
 use super::record::Record;
 use super::state::send;
 use super::{Directory, Message};
@@ -137,7 +137,7 @@ impl Directory {
 
     pub(super) fn on_probe(&mut self, now: Now, from: &Arc<Contact>, record: Record, out: &mut Outputs) {
         self.learn(now, record, Source::Rumour(from), out);
-        self.teach(Sender::Behind, from, out);
+        self.tell_own_record(from, out);
     }
 
     pub(super) fn probe_answered(&mut self, now: Now, from: &Arc<Contact>) {

@@ -150,8 +150,7 @@ impl Directory {
         last: bool,
         out: &mut Outputs,
     ) {
-        let sender = self.learn_all(now, records, Source::Comparison(from), out);
-        self.teach(sender, from, out);
+        self.learn_all(now, from, records, Source::Comparison(from), out);
         if last {
             self.end_exchange(from);
         }

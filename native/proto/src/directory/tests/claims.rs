@@ -26,7 +26,7 @@ fn an_older_claim_changes_nothing() {
     let mut directory = with_neighbours(&[1]);
     hear(&mut directory, at(1), 1, vec![claim(2, 5, Alive)]);
     let old = [claim(2, 4, Down), claim(2, 4, Left), claim(2, 4, Alive), claim(2, 4, Suspect), claim(2, 5, Alive)];
-    assert_eq!(hear(&mut directory, at(1), 1, old.to_vec()), []);
+    assert_eq!(hear(&mut directory, at(1), 1, old.to_vec()), [rumours(1, vec![claim(2, 5, Alive)])], "it was refuted");
     let former = Record { contact: contact(2, 0), version: 9, state: Left };
     let later = Record { contact: contact(2, 1), version: 1, state: Alive };
     hear(&mut directory, at(1), 1, vec![later.clone()]);

@@ -37,6 +37,20 @@ fn a_refuted_suspicion_does_not_end_the_member_later() {
     assert_eq!(state(&directory, 1), Some(Alive));
 }
 
+/// It had missed the refutation, and declared the member down two seconds later.
+#[test]
+fn who_tells_of_a_refuted_suspicion_is_told_so() {
+    let mut directory = with_neighbours(&[1, 2]);
+    hear(&mut directory, at(900), 2, vec![claim(10, 2, Alive), claim(11, 1, Alive)]);
+    let refuted = [claim(10, 1, Suspect), claim(11, 1, Suspect)];
+    assert_eq!(hear(&mut directory, at(1000), 1, refuted.to_vec()), [rumours(1, vec![claim(10, 2, Alive)])]);
+    let compared = Message::Records { records: vec![claim(10, 1, Suspect)], last: true };
+    assert_eq!(receive(&mut directory, at(1000), 1, compared), [], "a comparison tells both what the other one has");
+    let next = Record { contact: contact(10, 1), version: 1, state: Alive };
+    hear(&mut directory, at(1000), 2, vec![next]);
+    assert_eq!(hear(&mut directory, at(1000), 1, vec![claim(10, 3, Suspect)]), [], "of a life that is over");
+}
+
 /// It missed the refutation that its only neighbour passed on, and declared a member down that answers.
 #[test]
 fn who_has_one_neighbour_asks_the_suspects_of_others_itself() {
