@@ -29,10 +29,6 @@ pub(super) enum Source<'a> {
 }
 
 impl Directory {
-    pub(super) fn on_rumours(&mut self, now: Now, from: &Arc<Contact>, records: Vec<Record>, out: &mut Outputs) {
-        self.learn_all(now, from, records, Source::Rumour(from), out);
-    }
-
     /// A peer claims all this. It is told what it has missed.
     pub(super) fn learn_all(
         &mut self,
@@ -43,8 +39,8 @@ impl Directory {
         out: &mut Outputs,
     ) {
         self.table.warm(records.iter().map(|record| &record.contact.name));
-        let missed = records.into_iter().filter_map(|record| self.learn(now, record, source, out));
-        let mut missed: Vec<_> = missed.collect();
+        let mut missed: Vec<_> =
+            records.into_iter().filter_map(|record| self.learn(now, record, source, out)).collect();
         missed.dedup();
         if !missed.is_empty() {
             send(from, Message::Rumours { records: missed, beats: Vec::new() }, out);

@@ -10,6 +10,7 @@ use barrel_p2p_base::{NodeName, Random, Time};
 
 use super::deadlines::Deadlines;
 use super::health::Health;
+use super::learn::Source;
 use super::lease::Lease;
 use super::probe::Probes;
 use super::reconcile::{Reconcile, PATIENCE};
@@ -122,7 +123,7 @@ impl Directory {
             }
             Message::Records { records, last } => self.on_records(now, from, records, last, out),
             Message::Rumours { records, beats } => {
-                self.on_rumours(now, from, records, out);
+                self.learn_all(now, from, records, Source::Rumour(from), out);
                 self.on_beats(now, from, beats);
             }
             Message::Summary(buckets) => self.on_summary(now, from, &buckets, out),
