@@ -97,13 +97,20 @@ impl Task {
     fn run_as<S: Subject>(&self, scenarios: &[Scenario], each: &dyn Fn(io::Result<Run>)) {
         let mut start = Instant::now();
         let mut formed = None;
-        for &(index, seed) in &self.runs {
+        let last = self.runs.len() - 1;
+        for (at, &(index, seed)) in self.runs.iter().enumerate() {
             let Scenario { form, steps, .. } = &scenarios[index];
             let outcome = match self.world {
                 None => Ok(play::play::<S>(form, steps, seed)),
                 Some(world) => {
                     let world = formed.get_or_insert_with(|| play::formed::<S>(form, world));
-                    branch::apart(|| play::branch(world, form, steps, seed))
+                    let mut steps = || play::branch(world, form, steps, seed);
+                    // Nobody needs the cluster after the last run: a copy would only keep its memory twice.
+                    if at == last {
+                        Ok(steps())
+                    } else {
+                        branch::apart(steps)
+                    }
                 }
             };
             let elapsed_s = start.elapsed().as_secs_f64();
