@@ -5,7 +5,7 @@
 //! Its dates matter only to tools that look at it, so it is still renewed in time.
 //!
 //! Keeps: certificate and key of a [`Certificate`] belong together. Leaves to others: files, and the TLS configuration.
-//! The private key is drawn by the crypto provider (ring), which takes no random bytes from outside.
+//! The private key is drawn by the crypto provider (AWS-LC), which takes no random bytes from outside.
 
 use std::fmt;
 use std::time::Duration;
@@ -82,7 +82,7 @@ impl Certificate {
     pub fn parse_pem(cert_pem: &str, key_pem: &str) -> Result<Self, CertificateError> {
         let cert_der = parse_cert(cert_pem)?;
         let key_der = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|_| CertificateError::BadKey)?;
-        let provider = rustls::crypto::ring::default_provider();
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
         let signing_key =
             provider.key_provider.load_private_key(key_der.clone_key()).map_err(|_| CertificateError::BadKey)?;
         match CertifiedKey::new(vec![cert_der.clone()], signing_key).keys_match() {

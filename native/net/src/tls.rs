@@ -8,7 +8,7 @@
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::Resumption;
-use rustls::crypto::{ring, verify_tls12_signature, verify_tls13_signature, CryptoProvider};
+use rustls::crypto::{aws_lc_rs, verify_tls12_signature, verify_tls13_signature, CryptoProvider};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -90,14 +90,17 @@ pub fn client() -> Result<quinn::ClientConfig, UnusableCertificate> {
     Ok(quinn::ClientConfig::new(Arc::new(config)))
 }
 
-/// ring, with AES-128 first: 128 bits are enough for keys that live as long as a link, and fewer rounds cost less on every byte.
+/// AWS-LC, with AES-128 first: 128 bits are enough for keys that live as long as a link, and fewer rounds cost less on every byte.
+/// Where the processor has AVX-512 it takes 0.08 s to seal and open 1 GB in packets of 65,000 bytes, ring 0.17 s (of 1,452 bytes
+/// 0.23 and 0.29 s). Messages of 1 MiB between two nodes on two cores: 2.9 GB/s instead of 2.0, and 1.12 s of CPU for each GB
+/// beside a pinger instead of 1.33 (medians of five interleaved rounds).
 fn provider() -> CryptoProvider {
     let cipher_suites = vec![
-        ring::cipher_suite::TLS13_AES_128_GCM_SHA256,
-        ring::cipher_suite::TLS13_AES_256_GCM_SHA384,
-        ring::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+        aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256,
+        aws_lc_rs::cipher_suite::TLS13_AES_256_GCM_SHA384,
+        aws_lc_rs::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
     ];
-    CryptoProvider { cipher_suites, ..ring::default_provider() }
+    CryptoProvider { cipher_suites, ..aws_lc_rs::default_provider() }
 }
 
 /// Accepts any certificate whose owner can sign with its key.
