@@ -198,7 +198,7 @@ handshake(#socket{input = Input, channel = Channel} = Socket, Supervisor) ->
 idle(#flow{channel = Channel} = Flow) ->
     receive
         dist_data -> pull(Flow, [], 0, 0);
-        barrel_p2p_writable -> idle(released(Flow));
+        {barrel_p2p_writable} -> idle(released(Flow));
         {timeout, Timer, held} when Timer =:= Flow#flow.timer ->
             case let_go(Flow) of
                 {ok, Free} -> idle(Free);
@@ -212,7 +212,7 @@ idle(#flow{channel = Channel} = Flow) ->
 -spec busy(#flow{}) -> no_return().
 busy(#flow{channel = Channel} = Flow) ->
     receive
-        barrel_p2p_writable -> pull(released(Flow), [], 0, 0);
+        {barrel_p2p_writable} -> pull(released(Flow), [], 0, 0);
         {timeout, Timer, held} when Timer =:= Flow#flow.timer -> busy(released(Flow));
         {'EXIT', _, Reason} -> finish(Channel, Reason)
     end.
@@ -252,7 +252,7 @@ sent(Signals, #flow{channel = Channel, held = Held} = Flow) ->
 -spec listen(#flow{}) -> no_return().
 listen(#flow{channel = Channel} = Flow) ->
     receive
-        barrel_p2p_writable -> pull(released(Flow), [], 0, 0);
+        {barrel_p2p_writable} -> pull(released(Flow), [], 0, 0);
         {timeout, Timer, held} when Timer =:= Flow#flow.timer ->
             case let_go(Flow) of
                 {ok, Free} -> pull(Free, [], 0, 0);

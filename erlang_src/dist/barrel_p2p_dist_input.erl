@@ -49,7 +49,7 @@ handshake(#handshake{channel = Channel, packets = Packets, closed = Closed} = St
     receive
         {channel, Taken} ->
             handshake(answer(State#handshake{channel = Taken}));
-        barrel_p2p_frames ->
+        {barrel_p2p_frames} ->
             handshake(answer(State));
         {barrel_p2p_closed, Reason} ->
             handshake(answer(State#handshake{closed = Reason}));
@@ -90,7 +90,7 @@ split(Batch) ->
 -spec loop(erlang:dist_handle(), barrel_p2p_nif:channel()) -> no_return().
 loop(DHandle, Channel) ->
     receive
-        barrel_p2p_frames ->
+        {barrel_p2p_frames} ->
             ok = put_all(DHandle, Channel),
             loop(DHandle, Channel);
         {barrel_p2p_closed, Reason} ->

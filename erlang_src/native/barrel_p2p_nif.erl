@@ -135,7 +135,7 @@ unpublish(_Endpoint, _Path) -> erlang:nif_error(not_loaded).
 
 %% Dials (or reuses the link to) Request := #{node, own_name (<<>> while dynamic), cookie := binary(), addresses := [{Host :: binary(), Port}]}
 %% and opens a dist channel. The caller is the channel's controller and hears {barrel_p2p_connected, Peer} or {barrel_p2p_failed, Reason}, later
-%% barrel_p2p_writable; its death ends the channel. Input gets barrel_p2p_frames when there is something to take, and again only after it
+%% {barrel_p2p_writable}; its death ends the channel. Input gets {barrel_p2p_frames} when there is something to take, and again only after it
 %% took nothing, and last {barrel_p2p_closed, Reason}.
 -spec channel_connect(endpoint(), Input :: pid(), Request :: map(), TimeoutMs :: pos_integer()) -> {ok, channel()} | error().
 channel_connect(_Endpoint, _Input, _Request, _TimeoutMs) -> erlang:nif_error(not_loaded).
@@ -148,13 +148,13 @@ channel_accept(_Channel, _Input) -> erlang:nif_error(not_loaded).
 -spec channel_send(channel(), Packet :: binary()) -> ok | busy | closed.
 channel_send(_Channel, _Packet) -> erlang:nif_error(not_loaded).
 
-%% Queues signals, each an iovec. `busy`: queued, but send no more before barrel_p2p_writable. `hold`: queued, but these local processes,
-%% <0.Number.Serial>, have sent so much that they should send no more before barrel_p2p_writable.
+%% Queues signals, each an iovec. `busy`: queued, but send no more before {barrel_p2p_writable}. `hold`: queued, but these local processes,
+%% <0.Number.Serial>, have sent so much that they should send no more before {barrel_p2p_writable}.
 -spec channel_send_signals(channel(), [erlang:iovec() | binary()]) ->
           ok | busy | closed | {hold, [{Number :: non_neg_integer(), Serial :: non_neg_integer()}]}.
 channel_send_signals(_Channel, _Signals) -> erlang:nif_error(not_loaded).
 
-%% Nobody is held any more. busy when nothing more is to be sent before barrel_p2p_writable.
+%% Nobody is held any more. busy when nothing more is to be sent before {barrel_p2p_writable}.
 -spec channel_let_go(channel()) -> ok | busy.
 channel_let_go(_Channel) -> erlang:nif_error(not_loaded).
 

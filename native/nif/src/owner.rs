@@ -23,11 +23,11 @@ impl Owner for ProcessPair {
     }
 
     fn arrived(&self) {
-        mailbox::send(&self.input, |env| atoms::barrel_p2p_frames().encode(env));
+        mailbox::note(&self.input, atoms::barrel_p2p_frames());
     }
 
     fn writable(&self) {
-        mailbox::send(&self.controller, |env| atoms::barrel_p2p_writable().encode(env));
+        mailbox::note(&self.controller, atoms::barrel_p2p_writable());
     }
 
     fn closed(&self, reason: Reason) {
