@@ -2,7 +2,7 @@
 //! What an endpoint needs to know, and the transport settings made from it.
 
 use crate::congestion::{self, Limits};
-use quinn::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
+use quinn::{AckFrequencyConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +83,12 @@ const NETWORK_LIMITS: Limits = Limits {
     calm_slack: Duration::from_millis(1),
 };
 
+/// How long a peer on a network may keep an acknowledgement back (draft-ietf-quic-ack-frequency). Who has lost the last thing that it sent waits for
+/// so long beyond the round trip before it asks (RFC 9002, 6.2.1). With QUIC's 25 ms and one packet lost in a hundred, one ping of a hundred
+/// took 31 ms over a path of 1 ms, now 10.6 (`inet_tcp` 207); over one of 20 ms a lost packet costs 48 ms, not 69. Bulk and pings beside it
+/// are the same. Less would send acknowledgements apart from the answers that carry them.
+const MAX_ACK_DELAY: Duration = Duration::from_millis(5);
+
 /// What lies between us and a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
@@ -114,6 +120,10 @@ impl Config {
             }
             Path::Network => {
                 mtu.upper_bound(NETWORK_MTU);
+                let mut acknowledgements = AckFrequencyConfig::default();
+                // What comes out of order is acknowledged at once, as QUIC does when nothing is asked for.
+                acknowledgements.max_ack_delay(Some(MAX_ACK_DELAY)).reordering_threshold(VarInt::from_u32(1));
+                transport.ack_frequency_config(Some(acknowledgements));
                 // What the controller lets into flight is no queue there.
                 (NETWORK_LIMITS, u64::MAX)
             }
