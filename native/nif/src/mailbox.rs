@@ -20,8 +20,8 @@ pub(crate) fn send(to: &LocalPid, message: impl for<'a> FnOnce(Env<'a>) -> Term<
 ///
 /// What one of our threads has allocated belongs to the allocator that the emulator's auxiliary thread looks after, and a scheduler that frees it has
 /// to wake that thread. A bare atom is freed as soon as it is received; a tuple only by the next garbage collection, with many others. A ping
-/// of 16 bytes woke the auxiliary thread of both nodes, now every thirtieth does: 50 us instead of 59 in the median, 34 to 40 when all goes
-/// well; a GB beside a ping takes 1.03 s of CPU instead of 1.17 (two nodes on two cores, medians of 12 and of 5 interleaved runs).
+/// of 16 bytes woke the auxiliary thread of both nodes, now one in fifteen to fifty does: 50 us instead of 59 in the median, 34 to 40 when all goes
+/// well; a GB beside a ping takes 1.03 s of CPU instead of 1.17 (two nodes on two cores, medians of four and of five interleaved runs).
 ///
 /// Sent without an environment of its own the tuple is copied to where it takes two words, not the 200 that an environment begins with.
 pub(crate) fn note(to: &LocalPid, note: Atom) {
