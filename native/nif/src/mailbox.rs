@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The only code that sends to a process. Runs on our threads only: an owned environment must not send from a scheduler thread.
 
+use rustler::thread::is_scheduler_thread;
 use rustler::{Atom, Env, LocalPid, OwnedEnv, Term};
 use std::cell::RefCell;
 
@@ -25,6 +26,8 @@ pub(crate) fn send(to: &LocalPid, message: impl for<'a> FnOnce(Env<'a>) -> Term<
 ///
 /// Sent without an environment of its own the tuple is copied to where it takes two words, not the 200 that an environment begins with.
 pub(crate) fn note(to: &LocalPid, note: Atom) {
+    // As loud as `send` there: a note that is lost leaves a channel waiting for ever.
+    assert!(!is_scheduler_thread(), "a note from a scheduler thread");
     ENV.with_borrow_mut(|env| {
         let _ = env.run(|env| env.send(to, (note,)));
         env.clear();

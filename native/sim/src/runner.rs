@@ -104,12 +104,12 @@ impl Task {
                 None => Ok(play::play::<S>(form, steps, seed)),
                 Some(world) => {
                     let world = formed.get_or_insert_with(|| play::formed::<S>(form, world));
-                    let mut steps = || play::branch(world, form, steps, seed);
+                    let mut go_on = || play::branch(world, form, steps, seed);
                     // Nobody needs the cluster after the last run: a copy would only keep its memory twice.
                     if at == last {
-                        Ok(steps())
+                        Ok(go_on())
                     } else {
-                        branch::apart(steps)
+                        branch::apart(go_on)
                     }
                 }
             };
