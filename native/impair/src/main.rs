@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// An IP packet as large as the interfaces carry, and more.
 const PACKET_BYTES: usize = 4096;
 
-/// Packets taken from one side before the other has its turn.
+/// Packets taken from one side, or given to it, before the other has its turn.
 const TURN: usize = 64;
 
 struct Side {
@@ -106,7 +106,8 @@ fn take(side: &mut Side, start: Instant) -> io::Result<()> {
 fn hand_over(sides: &mut [Side; 2], from: usize, now: Duration) -> io::Result<()> {
     let (first, second) = sides.split_at_mut(1);
     let (sender, receiver) = if from == 0 { (&mut first[0], &mut second[0]) } else { (&mut second[0], &mut first[0]) };
-    while let Some(packet) = sender.path.arrived(now) {
+    for _ in 0..TURN {
+        let Some(packet) = sender.path.arrived(now) else { break };
         match receiver.interface.write(&packet) {
             Ok(_) => {}
             Err(error) if matches!(error.raw_os_error(), Some(libc::EIO | libc::EAGAIN | libc::ENOBUFS)) => {}

@@ -3,6 +3,7 @@
 
 use crate::accept;
 use crate::channel::Channel;
+use crate::coalescing;
 use crate::config::{Config, MAX_UDP_PAYLOAD_BYTES};
 use crate::congestion;
 use crate::core::Core;
@@ -122,7 +123,9 @@ impl Endpoint {
     pub fn start(config: Config, keeper: Arc<dyn Keeper>, host: Arc<dyn Host>) -> Result<Self, StartError> {
         let settings = Settings::new(&config, keeper.as_ref())?;
         let socket = bind(config.port)?;
-        let runtime = Builder::new_current_thread().enable_io().enable_time().build().map_err(StartError::Thread)?;
+        let mut runtime = Builder::new_current_thread();
+        runtime.enable_io().enable_time().on_thread_park(coalescing::rest);
+        let runtime = runtime.build().map_err(StartError::Thread)?;
         let quinn = {
             let _entered = runtime.enter();
             let mut endpoint = quinn::EndpointConfig::default();

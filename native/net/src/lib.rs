@@ -16,6 +16,7 @@ mod accept;
 mod addresses;
 mod bucket;
 pub mod channel;
+mod coalescing;
 pub mod config;
 mod congestion;
 mod core;
