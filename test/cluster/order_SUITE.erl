@@ -90,8 +90,9 @@ opened(Left, Seen) ->
 order_survives_a_bad_network(Config) ->
     #{node := NodeB} = B = start(beta, #{}, Config),
     {ok, Port} = barrel_p2p_test:on(B, fun barrel_p2p_dist:listen_port/0),
-    {Relay, Relayed} = udp_relay:start(Port, proplists:get_value(seed, Config)),
-    A = start(alpha, #{config => [{discovery_nodes, [{NodeB, {"127.0.0.1", Relayed}}]}, {discovery_backends, [barrel_p2p_discovery_static]}]},
+    Address = udp_relay:network_address(),
+    {Relay, Relayed} = udp_relay:start({Address, Port}, proplists:get_value(seed, Config)),
+    A = start(alpha, #{config => [{discovery_nodes, [{NodeB, {inet:ntoa(Address), Relayed}}]}, {discovery_backends, [barrel_p2p_discovery_static]}]},
               Config),
     ok = barrel_p2p_test:connect(A, B),
     ok = udp_relay:impair(Relay, #{drop => 10, duplicate => 10, delay => 20, delay_ms => 5}),

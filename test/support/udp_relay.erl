@@ -1,12 +1,12 @@
 %% SPDX-License-Identifier: Apache-2.0
 -module(udp_relay).
 -moduledoc """
-A bad network in front of one server: a UDP relay on loopback that drops, duplicates and delays datagrams.
+A bad network in front of one server: a UDP relay on an address of this machine that drops, duplicates and delays datagrams.
 
 What happens to a datagram is drawn from the seed; when it comes is not, so a seed repeats the kind of a run and not each of its steps.
 """.
 
--export([start/2, impair/2, stop/1]).
+-export([start/2, impair/2, stop/1, network_address/0]).
 -export_type([faults/0, relay/0]).
 
 %% Each in a thousandth of all datagrams. delay: by up to so many milliseconds, while later ones pass.
@@ -16,16 +16,15 @@ What happens to a datagram is drawn from the seed; when it comes is not, so a se
 -type client() :: {inet:ip_address(), inet:port_number()}.
 
 %% Each client has a socket of its own to the server, as behind an address translator.
--record(relay, {front :: gen_udp:socket(), server :: inet:port_number(), faults :: faults(),
+-record(relay, {front :: gen_udp:socket(), server :: {inet:ip4_address(), inet:port_number()}, faults :: faults(),
                 backs = #{} :: #{client() => gen_udp:socket()}, clients = #{} :: #{gen_udp:socket() => client()}}).
 
 -define(NONE, #{drop => 0, duplicate => 0, delay => 0, delay_ms => 1}).
--define(LOOPBACK, {127, 0, 0, 1}).
 %% A burst of a whole window fits, so that losses are those that were asked for.
 -define(BUFFER_BYTES, 4 * 1024 * 1024).
 
-%% Gives the port to dial instead of the server's. Everything passes at first.
--spec start(inet:port_number(), Seed :: integer()) -> {relay(), inet:port_number()}.
+%% Gives the port to dial instead of the server's, at the same address. Everything passes at first.
+-spec start({inet:ip4_address(), inet:port_number()}, Seed :: integer()) -> {relay(), inet:port_number()}.
 start(Server, Seed) ->
     Self = self(),
     Relay = spawn(fun() -> init(Self, Server, Seed) end),
@@ -42,15 +41,23 @@ stop(Relay) ->
     Relay ! {stop, self()},
     receive {Relay, Counts} -> Counts end.
 
+%% An address of this machine that is not loopback's, where it has one: what is done for the sake of networks is not done over loopback.
+-spec network_address() -> inet:ip4_address().
+network_address() ->
+    {ok, Interfaces} = inet:getifaddrs(),
+    Addresses = [Address || {_, Options} <- Interfaces, lists:member(up, proplists:get_value(flags, Options, [])),
+                            {addr, {First, _, _, _} = Address} <- Options, First =/= 127],
+    hd(Addresses ++ [{127, 0, 0, 1}]).
+
 init(Owner, Server, Seed) ->
     _ = rand:seed(exsss, Seed),
-    Front = open(),
+    Front = open(Server),
     {ok, Port} = inet:port(Front),
     Owner ! {self(), Port},
     relay(#relay{front = Front, server = Server, faults = ?NONE}, #{}).
 
-open() ->
-    {ok, Socket} = gen_udp:open(0, [binary, {ip, ?LOOPBACK}, {active, true}, {recbuf, ?BUFFER_BYTES}, {sndbuf, ?BUFFER_BYTES},
+open({Address, _}) ->
+    {ok, Socket} = gen_udp:open(0, [binary, {ip, Address}, {active, true}, {recbuf, ?BUFFER_BYTES}, {sndbuf, ?BUFFER_BYTES},
                                     {read_packets, 64}]),
     Socket.
 
@@ -58,7 +65,7 @@ relay(#relay{front = Front, server = Server, clients = Clients} = Relay, Counts)
     receive
         {udp, Front, Address, Port, Datagram} ->
             {Back, Known} = back({Address, Port}, Relay),
-            fate({Back, {?LOOPBACK, Server}, Datagram}, Known, Counts);
+            fate({Back, Server, Datagram}, Known, Counts);
         {udp, Back, _, _, Datagram} ->
             fate({Front, maps:get(Back, Clients), Datagram}, Relay, Counts);
         {late, Sending} ->
@@ -70,12 +77,12 @@ relay(#relay{front = Front, server = Server, clients = Clients} = Relay, Counts)
             From ! {self(), Counts}
     end.
 
-back(Client, #relay{backs = Backs, clients = Clients} = Relay) ->
+back(Client, #relay{server = Server, backs = Backs, clients = Clients} = Relay) ->
     case Backs of
         #{Client := Back} ->
             {Back, Relay};
         #{} ->
-            Back = open(),
+            Back = open(Server),
             {Back, Relay#relay{backs = Backs#{Client => Back}, clients = Clients#{Back => Client}}}
     end.
 

@@ -45,6 +45,9 @@ const STREAM_WINDOW_BYTES: u32 = 8 << 20;
 /// and 35 MB/s with one lost packet in a hundred, with 16 MiB 56 MB/s.
 const SEND_WINDOW_BYTES: u64 = 24 << 20;
 
+/// Copies of small messages (see `channel::copies`) that may wait for the task of a link: ten of the largest.
+const COPIES_BYTES: usize = 16 * 1024;
+
 /// Streams that an authenticated peer may have open towards us.
 const LINK_STREAMS: u32 = 256;
 
@@ -112,6 +115,8 @@ impl Config {
     pub(crate) fn transport(&self, path: Path) -> TransportConfig {
         let mut mtu = MtuDiscoveryConfig::default();
         let mut transport = TransportConfig::default();
+        // Loopback loses nothing, so a peer there is not to send copies.
+        transport.datagram_receive_buffer_size((path == Path::Network).then_some(COPIES_BYTES));
         let (limits, beside) = match path {
             Path::Loopback => {
                 mtu.upper_bound(LOOPBACK_MTU);
@@ -132,7 +137,7 @@ impl Config {
             .max_concurrent_bidi_streams(VarInt::from_u32(1))
             .max_concurrent_uni_streams(VarInt::from_u32(0))
             .congestion_controller_factory(Arc::new(congestion::Factory { limits, beside }))
-            .datagram_receive_buffer_size(None)
+            .datagram_send_buffer_size(COPIES_BYTES)
             .keep_alive_interval(Some(self.keepalive))
             .max_idle_timeout(IdleTimeout::try_from(self.quic_idle_timeout()).ok())
             .receive_window(VarInt::from_u32(STRANGER_WINDOW_BYTES))

@@ -8,6 +8,7 @@ use crate::peer::{Peer, Role};
 use crate::reason::Reason;
 use barrel_p2p_base::CloseCode;
 use barrel_p2p_dist::lanes::{LIGHT, MAX_LANES};
+use bytes::Bytes;
 use quinn::{RecvStream, VarInt};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -167,6 +168,10 @@ impl Link {
                     }
                     Err(_) => break,
                 },
+                received = self.connection.read_datagram() => match received {
+                    Ok(datagram) => self.take_copy(datagram),
+                    Err(_) => break,
+                },
                 () = self.usage_changed.notified() => {}
                 () = tokio::time::sleep(linger), if usage.channels == 0 => {
                     if linger.is_zero() {
@@ -176,6 +181,16 @@ impl Link {
             }
         }
         core.links().remove(&self);
+    }
+
+    /// A copy may come when its channel is gone, or not there yet.
+    fn take_copy(&self, datagram: Bytes) {
+        if let Some((number, copy)) = channel::Copy::parse(datagram) {
+            let channel = self.running().get(&number).cloned();
+            if let Some(channel) = channel {
+                channel.copied(copy);
+            }
+        }
     }
 
     /// Gossip is about names, so a peer without one has none to offer.

@@ -10,6 +10,7 @@
 //! Keeps: what waits to be sent and what waits to be taken is bounded (see `outbox`, `inbox`); the owner hears `closed` exactly once, and finds
 //! everything that came before it in the inbox.
 
+mod copies;
 mod framer;
 mod inbox;
 mod kind;
@@ -22,6 +23,7 @@ mod task;
 mod writer;
 mod writing;
 
+pub(crate) use copies::Copy;
 pub use framer::Batch;
 pub use kind::Kind;
 pub(crate) use kind::HEAVY_PRIORITY;
@@ -35,6 +37,7 @@ use crate::peer::Peer;
 use crate::reason::Reason;
 use barrel_p2p_dist::lanes::{Mark, MAX_LANES};
 use bytes::Bytes;
+use copies::{Arrived, Written};
 use inbox::{Inbox, Taken, Tell};
 use outbox::Outbox;
 use quinn::RecvStream;
@@ -117,6 +120,10 @@ pub struct Channel {
     taken: Notify,
     report_soon: Notify,
     tell_soon: Notify,
+    /// Of the light lane, while the network loses packets.
+    written: Mutex<Written>,
+    copy_soon: Notify,
+    copies: Mutex<Arrived>,
 }
 
 impl fmt::Debug for Channel {
@@ -156,6 +163,9 @@ impl Channel {
             taken: Notify::new(),
             report_soon: Notify::new(),
             tell_soon: Notify::new(),
+            written: Mutex::default(),
+            copy_soon: Notify::new(),
+            copies: Mutex::default(),
         }
     }
 
@@ -319,6 +329,19 @@ impl Channel {
         self.lane_joined.notify_one();
     }
 
+    /// A part of the light lane has come as a copy.
+    pub(crate) fn copied(&self, copy: Copy) {
+        let reader = self.copies().push(copy);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Does the network lose packets, so that small messages are to go twice?
+    fn is_lossy(&self) -> bool {
+        self.kind == Kind::Dist && self.hints.get().is_some_and(|hints| hints.is_lossy())
+    }
+
     fn take_joined(&self) -> Vec<(usize, RecvStream)> {
         std::mem::take(&mut *self.joined.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -375,6 +398,14 @@ impl Channel {
 
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn copies(&self) -> MutexGuard<'_, Arrived> {
+        self.copies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn writer(&self) -> MutexGuard<'_, Option<Writer>> {

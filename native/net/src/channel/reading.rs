@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The receiving half of a channel's task: cuts what arrives on each lane into records and puts them into the inbox.
 
+use super::copies::{Copy, Merge};
 use super::framer::{Framer, Item};
 use super::{Channel, Owner};
 use crate::reason::Reason;
@@ -11,6 +12,7 @@ use quinn::{Connection, ReadError, RecvStream};
 use std::future::{poll_fn, Future};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 /// Pieces (packets) taken from the stream in one read: about 90 KiB at the smallest MTU, so a batch is worth a message to the BEAM.
 const READ_PIECES: usize = 64;
@@ -68,39 +70,54 @@ async fn read(channel: &Channel, lane: usize, recv: &mut RecvStream, owner: &dyn
     let mut framer = Framer::new(channel.kind.max_frame_bytes());
     let mut pieces = vec![Bytes::new(); READ_PIECES];
     let mut largest = 1;
+    let mut merge = Merge::default();
     loop {
         if !channel.inbox().has_room(lane) {
             channel.tell_owner(owner);
             channel.until(|channel| channel.inbox().has_room(lane)).await;
         }
         let most = (READ_BYTES / largest + 1).min(READ_PIECES);
-        let read = {
+        let came = {
             // The owner is told of what came when nothing more is there: each time costs a wake of its thread.
             let mut read = pin!(recv.read_chunks(&mut pieces[..most]));
             poll_fn(|context| {
+                if lane == LIGHT {
+                    if let Some(copy) = channel.copies().next(context.waker()) {
+                        return Poll::Ready(Came::Copy(copy));
+                    }
+                }
                 let polled = read.as_mut().poll(context);
                 if polled.is_pending() {
                     channel.tell_owner(owner);
                 }
-                polled
+                polled.map(Came::Stream)
             })
             .await
         };
-        let count = match read {
-            Ok(Some(count)) => count,
-            Ok(None) => {
+        let count = match came {
+            Came::Stream(Ok(Some(count))) => {
+                for piece in &mut pieces[..count] {
+                    largest = largest.max(piece.len());
+                    *piece = merge.stream(std::mem::take(piece));
+                }
+                count
+            }
+            Came::Copy(copy) => {
+                pieces[0] = merge.copy(copy).unwrap_or_default();
+                1
+            }
+            Came::Stream(Ok(None)) => {
                 channel.tell_owner(owner);
                 return End::Finished;
             }
-            Err(ReadError::ConnectionLost(lost)) => {
+            Came::Stream(Err(ReadError::ConnectionLost(lost))) => {
                 channel.tell_owner(owner);
                 return End::Lost(Reason::of_connection(&lost));
             }
             // The peer resets a lane when its controller died or gave up.
-            Err(_) => return End::GivenUp,
+            Came::Stream(Err(_)) => return End::GivenUp,
         };
         for piece in &mut pieces[..count] {
-            largest = largest.max(piece.len());
             if framer.push(std::mem::take(piece)).is_err() {
                 return End::Malformed;
             }
@@ -111,6 +128,12 @@ async fn read(channel: &Channel, lane: usize, recv: &mut RecvStream, owner: &dyn
             }
         }
     }
+}
+
+/// What there is to read.
+enum Came {
+    Stream(Result<Option<usize>, ReadError>),
+    Copy(Copy),
 }
 
 /// Not what a peer with lanes says.

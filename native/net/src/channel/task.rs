@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The task of one channel: its lanes in both directions, from the moment that it has an owner to its end.
 
+use super::copies::Budget;
 use super::reading::{read_heavy, read_light};
 use super::writing::{write_all, HeavyLanes, Lent, WriteEnd};
 use super::{Channel, Closing, Owner};
 use crate::congestion;
 use crate::reason::Reason;
 use barrel_p2p_base::CloseCode;
-use quinn::{RecvStream, SendStream, VarInt};
+use quinn::{Connection, RecvStream, SendStream, VarInt};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -23,6 +24,10 @@ const REPORT_AFTER: Duration = Duration::from_millis(5);
 /// How long the owner of a stream is not told of the last of it: the shortest time that the runtime can wait, and longer than after which it is
 /// told at once (see `moderation`).
 const TELL_AFTER: Duration = Duration::from_millis(1);
+
+/// How long after it was written the light lane is written again, over a network that loses packets: the shortest time that the runtime can wait,
+/// and long enough for another packet.
+const COPY_AFTER: Duration = Duration::from_millis(1);
 
 /// The two directions of the stream that a channel is opened with, which is its light lane.
 pub(crate) struct Stream {
@@ -45,7 +50,7 @@ pub(crate) async fn run(
         let _ = recv.stop(code);
         return;
     };
-    let connection = heavy.connection();
+    let (connection, number) = (heavy.connection(), heavy.number());
     if let Some(hints) = congestion::hints(&connection) {
         channel.set_hints(hints);
     }
@@ -70,6 +75,7 @@ pub(crate) async fn run(
             () = out_of_patience(&mut closing) => (Reason::Closed, true),
             () = report(&channel) => (Reason::Closed, true),
             () = tell_soon(&channel, owner.as_ref()) => (Reason::Closed, true),
+            () = copy(&channel, &connection, number) => (Reason::Closed, true),
         }
     };
     let reason = explain(reason);
@@ -134,6 +140,21 @@ async fn tell_soon(channel: &Channel, owner: &dyn Owner) {
         channel.tell_soon.notified().await;
         tokio::time::sleep(TELL_AFTER).await;
         channel.tell_owner(owner);
+    }
+}
+
+/// Sends the light lane once more while the network loses packets.
+async fn copy(channel: &Channel, connection: &Connection, number: [u8; 4]) {
+    let mut budget = Budget::default();
+    loop {
+        channel.copy_soon.notified().await;
+        tokio::time::sleep(COPY_AFTER).await;
+        let copy = channel.written().take(number);
+        let (Some(copy), Some(hints)) = (copy, channel.hints.get()) else { continue };
+        if budget.allows(copy.len(), hints.sent(), hints.has_room()) {
+            // The stream brings it too.
+            let _ = connection.send_datagram(copy);
+        }
     }
 }
 

@@ -50,7 +50,7 @@ impl Writer {
     pub(super) fn write(&mut self, channel: &Channel) -> Result<Left, WriteError> {
         loop {
             while self.done < self.step.chunks.len() {
-                match self.write_some() {
+                match self.write_some(channel) {
                     Poll::Ready(chunks) => self.done += chunks?,
                     Poll::Pending => return Ok(Left::Something),
                 }
@@ -75,8 +75,9 @@ impl Writer {
         matches!(written, Some(Ok(_))) && !self.writable
     }
 
-    fn write_some(&mut self) -> Poll<Result<usize, WriteError>> {
+    fn write_some(&mut self, channel: &Channel) -> Poll<Result<usize, WriteError>> {
         let chunks = &mut self.step.chunks[self.done..];
+        let copied = (self.lane == LIGHT && channel.is_lossy()).then(|| chunks.to_vec());
         let write = pin!(self.stream.write_chunks(chunks));
         let context = &mut Context::from_waker(&self.task);
         let written = if self.driver.is_some() {
@@ -86,6 +87,15 @@ impl Writer {
             self.driver = driver;
             written
         };
+        if let (LIGHT, Poll::Ready(Ok(written))) = (self.lane, &written) {
+            match copied {
+                Some(chunks) => {
+                    channel.written().add(&chunks, written.bytes);
+                    channel.copy_soon.notify_one();
+                }
+                None => channel.written().skip(written.bytes),
+            }
+        }
         written.map_ok(|written| written.chunks)
     }
 }

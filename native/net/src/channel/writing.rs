@@ -63,6 +63,12 @@ impl HeavyLanes {
         self.connection.clone()
     }
 
+    /// Of the channel, as it stands on the wire.
+    pub(super) fn number(&self) -> [u8; 4] {
+        let [_, _, number @ ..] = self.header;
+        number
+    }
+
     /// Waits until the peer has all of every stream that was finished.
     pub(super) async fn stopped(&mut self) {
         for lane in &mut self.lanes {

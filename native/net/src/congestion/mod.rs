@@ -35,6 +35,10 @@ use std::time::{Duration, Instant};
 /// How long small messages count as passing by large ones after the last one did.
 const BESIDE: Duration = Duration::from_millis(20);
 
+/// How long after a loss the network counts as one that loses packets: a hundred round trips of a long path, as one loss in a hundred packets
+/// matters.
+const LOSSY: Duration = Duration::from_secs(10);
+
 /// Above `u32::MAX` quinn does not pace either.
 const OPEN_WINDOW: u64 = u64::MAX / 2;
 
@@ -53,6 +57,7 @@ impl ControllerFactory for Factory {
             beside: self.beside,
             beside_until: now,
             latest: now,
+            lossy_until: now,
             hints: Arc::new(Hints { window: AtomicU64::new(governor.carried()), ..Hints::default() }),
             governor,
         })
@@ -83,6 +88,9 @@ pub(crate) fn hints(connection: &Connection) -> Option<Arc<Hints>> {
 pub(crate) struct Hints {
     closing: AtomicBool,
     small_passed: AtomicBool,
+    lossy: AtomicBool,
+    has_room: AtomicBool,
+    sent: AtomicU64,
     window: AtomicU64,
 }
 
@@ -90,6 +98,21 @@ impl Hints {
     /// What the path carries, in bytes in flight.
     pub(crate) fn window(&self) -> u64 {
         self.window.load(Ordering::Relaxed)
+    }
+
+    /// The network loses packets.
+    pub(crate) fn is_lossy(&self) -> bool {
+        self.lossy.load(Ordering::Relaxed)
+    }
+
+    /// More could be sent than there is to send.
+    pub(crate) fn has_room(&self) -> bool {
+        self.has_room.load(Ordering::Relaxed)
+    }
+
+    /// Bytes sent so far, acknowledgements apart.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// A small message was sent beside large ones that are under way.
@@ -104,12 +127,14 @@ struct Hinted {
     beside: u64,
     beside_until: Instant,
     latest: Instant,
+    lossy_until: Instant,
     /// Shared by all clones, since quinn hands out clones only.
     hints: Arc<Hints>,
 }
 
 impl Controller for Hinted {
-    fn on_sent(&mut self, now: Instant, _bytes: u64, _last_packet_number: u64) {
+    fn on_sent(&mut self, now: Instant, bytes: u64, _last_packet_number: u64) {
+        self.hints.sent.fetch_add(bytes, Ordering::Relaxed);
         self.governor.on_sent(now);
     }
 
@@ -117,17 +142,22 @@ impl Controller for Hinted {
         self.governor.on_ack(sent, bytes, app_limited);
     }
 
-    fn on_end_acks(&mut self, now: Instant, in_flight: u64, _app_limited: bool, _largest: Option<u64>) {
+    fn on_end_acks(&mut self, now: Instant, in_flight: u64, app_limited: bool, _largest: Option<u64>) {
         self.latest = now;
         if self.hints.small_passed.swap(false, Ordering::Relaxed) {
             self.beside_until = now + BESIDE;
             self.governor.on_small(now);
         }
+        self.hints.has_room.store(app_limited, Ordering::Relaxed);
+        self.hints.lossy.store(now < self.lossy_until, Ordering::Relaxed);
         self.governor.on_end_acks(now, in_flight);
         self.hints.window.store(self.governor.carried(), Ordering::Relaxed);
     }
 
     fn on_congestion_event(&mut self, now: Instant, _sent: Instant, is_persistent_congestion: bool, lost_bytes: u64) {
+        if lost_bytes > 0 {
+            self.lossy_until = now + LOSSY;
+        }
         if is_persistent_congestion {
             self.governor.on_collapse(now);
         } else {
