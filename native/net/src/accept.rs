@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Letting peers in: limits on strangers, the hello, and then a link.
 
+use crate::channel::copies;
 use crate::core::Core;
 use crate::guarded::Guarded;
 use crate::hello;
@@ -69,12 +70,12 @@ async fn connect(core: &Arc<Core>, incoming: Incoming, claimed: &mut String) -> 
     let connection = accepted.map_err(|error| Reason::of_connection(&error))?;
     // Dropped by a timeout or an eviction, it tells the peer so; any other end sets its own code.
     let guarded = Guarded::new(connection.clone(), CloseCode::HelloTimeout);
-    let result = hello::accept(core, &connection, claimed, |greeting| {
+    let hello = hello::accept(core, &connection, claimed, |greeting| {
         let link = Arc::new(Link::new(connection.clone(), greeting.into_peer(address, Role::Accepted), Instant::now()));
         core.links().add(&link)?;
         Ok(link)
     });
-    let result = result.await;
+    let result = copies::discard_while(&connection, hello).await;
     guarded.release();
     result.map_err(|refusal| refusal.settle(&connection))
 }

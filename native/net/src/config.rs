@@ -45,8 +45,9 @@ const STREAM_WINDOW_BYTES: u32 = 8 << 20;
 /// and 35 MB/s with one lost packet in a hundred, with 16 MiB 56 MB/s.
 const SEND_WINDOW_BYTES: u64 = 24 << 20;
 
-/// Copies of small messages (see `channel::copies`) that may wait for the task of a link: ten of the largest.
-const COPIES_BYTES: usize = 16 * 1024;
+/// Copies of small messages (see `channel::copies`) that may wait for the task of a link: four of the largest. Whatever is in them, quinn counts 32
+/// bytes more for each, and keeps the packets that they came in: 124 at the most.
+const COPIES_BYTES: usize = 4 * 1024;
 
 /// Streams that an authenticated peer may have open towards us.
 const LINK_STREAMS: u32 = 256;

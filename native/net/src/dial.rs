@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Reaching a peer: one dial at a time per name, all its addresses in parallel with a stagger (RFC 8305, "happy eyeballs").
 
+use crate::channel::copies;
 use crate::core::Core;
 use crate::guarded::Guarded;
 use crate::hello;
@@ -176,7 +177,8 @@ async fn try_once(
     let guarded = Guarded::new(connection.clone(), CloseCode::Duplicate);
     // Fails only for a semaphore that was closed, which this one never is.
     let _turn = turn.acquire().await;
-    let result = hello::dial(core, &connection, request).await.and_then(|greeting| {
+    let hello = hello::dial(core, &connection, request);
+    let result = copies::discard_while(&connection, hello).await.and_then(|greeting| {
         let link = Arc::new(Link::new(connection.clone(), greeting.into_peer(address, Role::Dialled), Instant::now()));
         core.links().add(&link)?;
         Ok(link)

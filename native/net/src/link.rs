@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A link: the one authenticated QUIC connection to a peer, and the channels on it.
 
+use crate::channel::copies::Copy;
 use crate::channel::{self, Channel, HeavyLanes, Kind, Stream, HEAVY_PRIORITY};
 use crate::congestion;
 use crate::core::Core;
@@ -185,7 +186,7 @@ impl Link {
 
     /// A copy may come when its channel is gone, or not there yet.
     fn take_copy(&self, datagram: Bytes) {
-        if let Some((number, copy)) = channel::Copy::parse(datagram) {
+        if let Some((number, copy)) = Copy::parse(datagram) {
             let channel = self.running().get(&number).cloned();
             if let Some(channel) = channel {
                 channel.copied(copy);

@@ -63,7 +63,7 @@ impl AsyncUdpSocket for Socket {
             self.full.store(true, Ordering::Release);
         }
         if sent.is_ok() && Path::to(transmit.destination) == Path::Network {
-            coalescing::passed(transmit.contents.len());
+            coalescing::sent(transmit.contents.len());
         }
         sent
     }
@@ -88,7 +88,7 @@ impl AsyncUdpSocket for Socket {
                 received => {
                     if let Ok(count) = received {
                         let packets = meta[..count].iter().filter(|packet| Path::to(packet.addr) == Path::Network);
-                        coalescing::passed(packets.map(|packet| packet.len).sum());
+                        coalescing::read(packets.map(|packet| packet.len).sum());
                     }
                     if received.is_ok() && meta[0].len > usize::from(NETWORK_MTU) {
                         self.is_fed.store(true, Ordering::Relaxed);

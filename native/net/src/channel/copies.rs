@@ -8,7 +8,9 @@
 //! A copy on the wire: channel number (4 bytes), position of the first byte in the light lane (8), bytes.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use quinn::Connection;
 use std::collections::VecDeque;
+use std::future::Future;
 use std::task::Waker;
 
 /// Bytes of a lane that are copied at once. With everything around them they fit into the smallest packet that QUIC knows (1,200 bytes); who
@@ -29,11 +31,19 @@ const MOST_SAVED_BYTES: u64 = 16 * 1024;
 const NUMBER_BYTES: usize = 4;
 const POSITION_BYTES: usize = 8;
 
-/// What was written to the light lane since the last copy was made.
+/// What was written to the light lane and has no copy yet. It gets one when it has waited through a whole turn: what was written just now may
+/// not be on its way yet, and would share a packet with its copy.
 #[derive(Debug, Default)]
 pub(super) struct Written {
     /// Of the next byte to be written.
     position: u64,
+    /// Since the last turn, and in the one before.
+    new: Part,
+    old: Part,
+}
+
+#[derive(Debug, Default)]
+struct Part {
     bytes: BytesMut,
     /// Too much was written to copy it.
     is_much: bool,
@@ -42,32 +52,42 @@ pub(super) struct Written {
 impl Written {
     /// Counts bytes of which no copy is wanted.
     pub(super) fn skip(&mut self, bytes: usize) {
-        self.position += bytes as u64;
-        self.bytes.clear();
-        self.is_much = false;
+        *self = Self { position: self.position + bytes as u64, ..Self::default() };
     }
 
     /// Adds the first `bytes` of these chunks.
     pub(super) fn add(&mut self, chunks: &[Bytes], bytes: usize) {
         self.position += bytes as u64;
-        self.is_much |= self.bytes.len() + bytes > MOST_BYTES;
-        let mut left = if self.is_much { 0 } else { bytes };
+        let part = &mut self.new;
+        part.is_much |= part.bytes.len() + bytes > MOST_BYTES;
+        if part.is_much {
+            part.bytes.clear();
+            return;
+        }
+        let mut left = bytes;
         for chunk in chunks {
-            let part = left.min(chunk.len());
-            self.bytes.put_slice(&chunk[..part]);
-            left -= part;
+            let length = left.min(chunk.len());
+            part.bytes.put_slice(&chunk[..length]);
+            left -= length;
         }
     }
 
-    /// The copy of what was added since the last call.
+    /// Nothing waits for a copy.
+    pub(super) fn is_empty(&self) -> bool {
+        self.new.bytes.is_empty() && self.old.bytes.is_empty() && !self.new.is_much
+    }
+
+    /// Ends a turn, and makes the copy of what was written before it.
     pub(super) fn take(&mut self, number: [u8; NUMBER_BYTES]) -> Option<Bytes> {
-        let bytes = std::mem::take(&mut self.bytes);
-        if std::mem::take(&mut self.is_much) || bytes.is_empty() {
+        let new = std::mem::take(&mut self.new);
+        let Part { bytes, .. } = std::mem::replace(&mut self.old, new);
+        // Behind these bytes stand those of the last turn, of which the length is not known when they were much.
+        if bytes.is_empty() || self.old.is_much {
             return None;
         }
         let mut copy = BytesMut::with_capacity(NUMBER_BYTES + POSITION_BYTES + bytes.len());
         copy.put_slice(&number);
-        copy.put_u64(self.position - bytes.len() as u64);
+        copy.put_u64(self.position - (bytes.len() + self.old.bytes.len()) as u64);
         copy.put_slice(&bytes);
         Some(copy.freeze())
     }
@@ -136,6 +156,19 @@ impl Arrived {
     }
 }
 
+/// Waits for `hello`, and throws away what a stranger sends for copies meanwhile: a small one keeps the whole packet that it came in.
+pub(crate) async fn discard_while<T>(connection: &Connection, hello: impl Future<Output = T>) -> T {
+    let discard = async {
+        while connection.read_datagram().await.is_ok() {}
+        std::future::pending::<()>().await;
+    };
+    tokio::pin!(hello);
+    tokio::select! {
+        result = &mut hello => result,
+        () = discard => hello.await,
+    }
+}
+
 /// Makes one sequence of bytes of a stream and the copies of its parts.
 #[derive(Debug, Default)]
 pub(super) struct Merge {
@@ -183,15 +216,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_in_a_moment_is_one_copy() {
+    fn what_has_waited_through_a_turn_is_copied() {
         let mut written = Written::default();
         written.skip(100);
         written.add(&[Bytes::from_static(b"ab"), Bytes::from_static(b"cde")], 4);
         written.add(&[Bytes::from_static(b"ef")], 2);
-        assert_eq!(copy_of(&mut written), Some((7, copy(100, b"abcdef"))));
         assert_eq!(copy_of(&mut written), None);
         written.add(&[Bytes::from_static(b"g")], 1);
+        assert_eq!(copy_of(&mut written), Some((7, copy(100, b"abcdef"))));
+        assert!(!written.is_empty());
         assert_eq!(copy_of(&mut written), Some((7, copy(106, b"g"))));
+        assert!(written.is_empty());
+        assert_eq!(copy_of(&mut written), None);
     }
 
     #[test]
@@ -202,6 +238,7 @@ mod tests {
         written.add(&[Bytes::from_static(b"after")], 5);
         assert_eq!(copy_of(&mut written), None);
         written.add(&[Bytes::from_static(&[0; MOST_BYTES])], MOST_BYTES);
+        assert_eq!(copy_of(&mut written), None);
         let position = 11 + MOST_BYTES as u64;
         assert_eq!(
             copy_of(&mut written).map(|(_, copy)| (copy.position, copy.bytes.len())),

@@ -10,7 +10,7 @@
 //! Keeps: what waits to be sent and what waits to be taken is bounded (see `outbox`, `inbox`); the owner hears `closed` exactly once, and finds
 //! everything that came before it in the inbox.
 
-mod copies;
+pub(crate) mod copies;
 mod framer;
 mod inbox;
 mod kind;
@@ -23,7 +23,6 @@ mod task;
 mod writer;
 mod writing;
 
-pub(crate) use copies::Copy;
 pub use framer::Batch;
 pub use kind::Kind;
 pub(crate) use kind::HEAVY_PRIORITY;
@@ -37,7 +36,7 @@ use crate::peer::Peer;
 use crate::reason::Reason;
 use barrel_p2p_dist::lanes::{Mark, MAX_LANES};
 use bytes::Bytes;
-use copies::{Arrived, Written};
+use copies::{Arrived, Copy, Written};
 use inbox::{Inbox, Taken, Tell};
 use outbox::Outbox;
 use quinn::RecvStream;
@@ -123,6 +122,8 @@ pub struct Channel {
     /// Of the light lane, while the network loses packets.
     written: Mutex<Written>,
     copy_soon: Notify,
+    /// The peer takes them.
+    may_copy: AtomicBool,
     copies: Mutex<Arrived>,
 }
 
@@ -165,6 +166,7 @@ impl Channel {
             tell_soon: Notify::new(),
             written: Mutex::default(),
             copy_soon: Notify::new(),
+            may_copy: AtomicBool::new(false),
             copies: Mutex::default(),
         }
     }
@@ -337,9 +339,9 @@ impl Channel {
         }
     }
 
-    /// Does the network lose packets, so that small messages are to go twice?
-    fn is_lossy(&self) -> bool {
-        self.kind == Kind::Dist && self.hints.get().is_some_and(|hints| hints.is_lossy())
+    /// Are small messages to go twice?
+    fn copies_go(&self) -> bool {
+        self.may_copy.load(Ordering::Relaxed) && self.hints.get().is_some_and(|hints| hints.is_lossy())
     }
 
     fn take_joined(&self) -> Vec<(usize, RecvStream)> {

@@ -81,16 +81,17 @@ async fn read(channel: &Channel, lane: usize, recv: &mut RecvStream, owner: &dyn
             // The owner is told of what came when nothing more is there: each time costs a wake of its thread.
             let mut read = pin!(recv.read_chunks(&mut pieces[..most]));
             poll_fn(|context| {
+                if let Poll::Ready(read) = read.as_mut().poll(context) {
+                    return Poll::Ready(Came::Stream(read));
+                }
+                // Behind the stream, since a copy follows what the stream has brought.
                 if lane == LIGHT {
                     if let Some(copy) = channel.copies().next(context.waker()) {
                         return Poll::Ready(Came::Copy(copy));
                     }
                 }
-                let polled = read.as_mut().poll(context);
-                if polled.is_pending() {
-                    channel.tell_owner(owner);
-                }
-                polled.map(Came::Stream)
+                channel.tell_owner(owner);
+                Poll::Pending
             })
             .await
         };

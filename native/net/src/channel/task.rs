@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The task of one channel: its lanes in both directions, from the moment that it has an owner to its end.
 
-use super::copies::Budget;
+use super::copies::{Arrived, Budget};
 use super::reading::{read_heavy, read_light};
 use super::writing::{write_all, HeavyLanes, Lent, WriteEnd};
-use super::{Channel, Closing, Owner};
+use super::{Channel, Closing, Kind, Owner};
 use crate::congestion;
 use crate::reason::Reason;
 use barrel_p2p_base::CloseCode;
 use quinn::{Connection, RecvStream, SendStream, VarInt};
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -25,8 +26,8 @@ const REPORT_AFTER: Duration = Duration::from_millis(5);
 /// told at once (see `moderation`).
 const TELL_AFTER: Duration = Duration::from_millis(1);
 
-/// How long after it was written the light lane is written again, over a network that loses packets: the shortest time that the runtime can wait,
-/// and long enough for another packet.
+/// What is written to the light lane of a network that loses packets is written again after one of these and before the third: the shortest time
+/// that the runtime can wait, and long enough for another packet.
 const COPY_AFTER: Duration = Duration::from_millis(1);
 
 /// The two directions of the stream that a channel is opened with, which is its light lane.
@@ -54,6 +55,8 @@ pub(crate) async fn run(
     if let Some(hints) = congestion::hints(&connection) {
         channel.set_hints(hints);
     }
+    let may_copy = channel.kind() == Kind::Dist && connection.max_datagram_size().is_some();
+    channel.may_copy.store(may_copy, Ordering::Relaxed);
     let lent = Lent::new(&channel, send);
     let mut closing = channel.closing.subscribe();
     let (reason, ended_by_us) = {
@@ -92,6 +95,8 @@ pub(crate) async fn run(
     let _ = send.reset(code);
     heavy.reset(code);
     let _ = recv.stop(code);
+    // The BEAM may keep the handle for long.
+    *channel.copies() = Arrived::default();
     owner.closed(reason);
 }
 
@@ -148,12 +153,15 @@ async fn copy(channel: &Channel, connection: &Connection, number: [u8; 4]) {
     let mut budget = Budget::default();
     loop {
         channel.copy_soon.notified().await;
-        tokio::time::sleep(COPY_AFTER).await;
-        let copy = channel.written().take(number);
-        let (Some(copy), Some(hints)) = (copy, channel.hints.get()) else { continue };
-        if budget.allows(copy.len(), hints.sent(), hints.has_room()) {
-            // The stream brings it too.
-            let _ = connection.send_datagram(copy);
+        while !channel.written().is_empty() {
+            tokio::time::sleep(COPY_AFTER).await;
+            let copy = channel.written().take(number);
+            // Asked for anew, since a path that the connection has left for another one loses nothing any more.
+            let (Some(copy), Some(hints)) = (copy, congestion::hints(connection)) else { continue };
+            if hints.is_lossy() && budget.allows(copy.len(), hints.sent(), hints.has_room()) {
+                // The stream brings it too.
+                let _ = connection.send_datagram(copy);
+            }
         }
     }
 }
@@ -183,10 +191,9 @@ async fn wait_for(closing: &mut watch::Receiver<Closing>, wanted: Closing) {
 mod tests {
     use super::*;
     use crate::channel::framer::{Batch, Item};
-    use crate::channel::Kind;
     use crate::peer::Peer;
     use bytes::Bytes;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     #[derive(Default)]
     struct Ear(AtomicUsize);

@@ -77,7 +77,7 @@ impl Writer {
 
     fn write_some(&mut self, channel: &Channel) -> Poll<Result<usize, WriteError>> {
         let chunks = &mut self.step.chunks[self.done..];
-        let copied = (self.lane == LIGHT && channel.is_lossy()).then(|| chunks.to_vec());
+        let copied = (self.lane == LIGHT && channel.copies_go()).then(|| chunks.to_vec());
         let write = pin!(self.stream.write_chunks(chunks));
         let context = &mut Context::from_waker(&self.task);
         let written = if self.driver.is_some() {

@@ -110,7 +110,7 @@ impl Hints {
         self.has_room.load(Ordering::Relaxed)
     }
 
-    /// Bytes sent so far, acknowledgements apart.
+    /// Bytes sent so far.
     pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
@@ -157,6 +157,7 @@ impl Controller for Hinted {
     fn on_congestion_event(&mut self, now: Instant, _sent: Instant, is_persistent_congestion: bool, lost_bytes: u64) {
         if lost_bytes > 0 {
             self.lossy_until = now + LOSSY;
+            self.hints.lossy.store(true, Ordering::Relaxed);
         }
         if is_persistent_congestion {
             self.governor.on_collapse(now);
