@@ -44,7 +44,7 @@ pub(crate) fn sent(bytes: usize) {
 fn passed(read: usize, sent: usize) {
     if read + sent > 0 {
         let now = Instant::now();
-        let traffic = TRAFFIC.get().unwrap_or(Traffic::new(now));
+        let traffic = TRAFFIC.get().unwrap_or_else(|| Traffic::new(now));
         TRAFFIC.set(Some(traffic.passed(now, read, sent)));
     }
 }
