@@ -112,7 +112,7 @@ impl Path {
 }
 
 impl Config {
-    /// The same for both roles, before the hello has passed: one stream, a small window.
+    /// Of one link, in either role, before the hello has passed: one stream, a small window.
     pub(crate) fn transport(&self, path: Path) -> TransportConfig {
         let mut mtu = MtuDiscoveryConfig::default();
         let mut transport = TransportConfig::default();
@@ -137,7 +137,7 @@ impl Config {
         transport
             .max_concurrent_bidi_streams(VarInt::from_u32(1))
             .max_concurrent_uni_streams(VarInt::from_u32(0))
-            .congestion_controller_factory(Arc::new(congestion::Factory { limits, beside }))
+            .congestion_controller_factory(Arc::new(congestion::Factory::new(limits, beside)))
             .datagram_send_buffer_size(COPIES_BYTES)
             .keep_alive_interval(Some(self.keepalive))
             .max_idle_timeout(IdleTimeout::try_from(self.quic_idle_timeout()).ok())

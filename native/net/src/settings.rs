@@ -11,17 +11,14 @@ use std::sync::Arc;
 pub(crate) struct Settings {
     client: ClientConfig,
     server: ServerConfig,
-    loopback: Arc<TransportConfig>,
-    network: Arc<TransportConfig>,
+    config: Config,
 }
 
 impl Settings {
     pub(crate) fn new(config: &Config, keeper: &dyn Keeper) -> Result<Self, UnusableCertificate> {
-        let loopback = Arc::new(config.transport(Path::Loopback));
-        let network = Arc::new(config.transport(Path::Network));
         let mut server = tls::server(keeper.certificate())?;
-        server.transport_config(network.clone());
-        Ok(Self { client: tls::client()?, server, loopback, network })
+        server.transport_config(Arc::new(config.transport(Path::Network)));
+        Ok(Self { client: tls::client()?, server, config: config.clone() })
     }
 
     /// To dial an address.
@@ -43,10 +40,8 @@ impl Settings {
         self.server.clone()
     }
 
+    /// Each link has its own, as the controllers of its paths belong together.
     fn transport(&self, peer: SocketAddr) -> Arc<TransportConfig> {
-        match Path::to(peer) {
-            Path::Loopback => self.loopback.clone(),
-            Path::Network => self.network.clone(),
-        }
+        Arc::new(self.config.transport(Path::to(peer)))
     }
 }

@@ -156,8 +156,7 @@ async fn copy(channel: &Channel, connection: &Connection, number: [u8; 4]) {
         while !channel.written().is_empty() {
             tokio::time::sleep(COPY_AFTER).await;
             let copy = channel.written().take(number);
-            // Asked for anew, since a path that the connection has left for another one loses nothing any more.
-            let (Some(copy), Some(hints)) = (copy, congestion::hints(connection)) else { continue };
+            let (Some(copy), Some(hints)) = (copy, channel.hints.get()) else { continue };
             if hints.is_lossy() && budget.allows(copy.len(), hints.sent(), hints.has_room()) {
                 // The stream brings it too.
                 let _ = connection.send_datagram(copy);

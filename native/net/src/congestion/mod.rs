@@ -42,23 +42,33 @@ const LOSSY: Duration = Duration::from_secs(10);
 /// Above `u32::MAX` quinn does not pace either.
 const OPEN_WINDOW: u64 = u64::MAX / 2;
 
-/// Builds one controller per connection.
+/// Builds the controllers of one connection: quinn asks for another one when the peer's address has changed (RFC 9000, 9.4).
 #[derive(Debug)]
 pub(crate) struct Factory {
-    pub(crate) limits: Limits,
-    /// Bytes that may be in flight while small messages pass by large ones.
-    pub(crate) beside: u64,
+    limits: Limits,
+    beside: u64,
+    /// Shared by all of them, so that who has asked once hears of the path that is used now.
+    hints: Arc<Hints>,
+}
+
+impl Factory {
+    /// `beside`: bytes that may be in flight while small messages pass by large ones.
+    pub(crate) fn new(limits: Limits, beside: u64) -> Self {
+        Self { limits, beside, hints: Arc::default() }
+    }
 }
 
 impl ControllerFactory for Factory {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
         let governor = Governor::new(now, u64::from(current_mtu), self.limits);
+        self.hints.window.store(governor.carried(), Ordering::Relaxed);
+        self.hints.lossy.store(false, Ordering::Relaxed);
         Box::new(Hinted {
             beside: self.beside,
             beside_until: now,
             latest: now,
             lossy_until: now,
-            hints: Arc::new(Hints { window: AtomicU64::new(governor.carried()), ..Hints::default() }),
+            hints: self.hints.clone(),
             governor,
         })
     }
@@ -77,13 +87,13 @@ pub(crate) fn open_window(connection: &Connection) {
     }
 }
 
-/// What the rest of this crate tells a connection's controller.
+/// What the controllers of a connection and the rest of this crate tell each other.
 pub(crate) fn hints(connection: &Connection) -> Option<Arc<Hints>> {
     let controller = connection.congestion_state().into_any().downcast::<Hinted>().ok()?;
     Some(controller.hints)
 }
 
-/// What the controller and the rest of this crate tell each other.
+/// See [`hints`].
 #[derive(Debug, Default)]
 pub(crate) struct Hints {
     closing: AtomicBool,
@@ -128,7 +138,7 @@ struct Hinted {
     beside_until: Instant,
     latest: Instant,
     lossy_until: Instant,
-    /// Shared by all clones, since quinn hands out clones only.
+    /// Shared by all clones too, since quinn hands out clones only.
     hints: Arc<Hints>,
 }
 

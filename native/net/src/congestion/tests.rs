@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The controller on a narrow place in virtual time.
+//! The controller on a narrow place in virtual time, and what is heard of it.
 
 use super::model::{Cubic, Share, World};
+use super::{Factory, Hinted, Limits};
 use barrel_p2p_impair::Settings;
-use std::time::Duration;
+use quinn::congestion::{Controller, ControllerFactory};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -188,4 +191,21 @@ fn one_of_ours_beside_cubic_gets_between_30_and_70_percent() {
 
 fn part_of_first(shares: &[Share]) -> f64 {
     shares[0].rate / (shares[0].rate + shares[1].rate)
+}
+
+#[test]
+fn who_asked_before_a_peer_had_another_address_hears_of_the_new_path() {
+    let now = Instant::now();
+    let limits = Limits { initial: 32 * 1_200, floor: 32 * 1_200, slack: 2 * MS, calm_slack: MS };
+    let factory = Arc::new(Factory::new(limits, u64::MAX));
+    let build = || *factory.clone().build(now, 1_200).into_any().downcast::<Hinted>().unwrap();
+    let mut left = build();
+    let hints = left.hints.clone();
+    left.on_congestion_event(now, now, false, 1_200);
+    assert!(hints.is_lossy());
+    let mut taken = build();
+    assert!(!hints.is_lossy());
+    taken.on_congestion_event(now, now, false, 1_200);
+    taken.on_sent(now, 1_200, 0);
+    assert_eq!((hints.is_lossy(), hints.sent()), (true, 1_200));
 }
