@@ -16,6 +16,11 @@ use barrel_p2p_sim::report::Report;
 use barrel_p2p_sim::runner::{self, Plan, Run};
 use barrel_p2p_sim::scenario::Scenario;
 
+/// 10,000 nodes that join and 30 broadcasts take 9.1 s with it, and 11.7 with that of glibc (medians of three rounds in turn on two busy cores); a
+/// quarter more memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match simulate() {
         Ok(true) => ExitCode::SUCCESS,
