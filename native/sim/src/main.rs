@@ -16,8 +16,8 @@ use barrel_p2p_sim::report::Report;
 use barrel_p2p_sim::runner::{self, Plan, Run};
 use barrel_p2p_sim::scenario::Scenario;
 
-/// 10,000 nodes that join and 30 broadcasts take 9.1 s with it, and 11.7 with that of glibc (medians of three rounds in turn on two busy cores); a
-/// quarter more memory.
+/// 10,000 nodes that join and 30 broadcasts take 9.1 s and 133 MB with it, and 11.7 s and 106 MB with that of glibc (medians of three rounds in turn
+/// on two busy cores); 4,000 whole stacks form in 35 s and 829 MB instead of 47 s and 714 MB.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
