@@ -14,10 +14,13 @@ Runs the benchmark of mixed load: many small senders beside few large ones, over
 main() ->
     ok = io:setopts([{encoding, unicode}]),
     case init:get_plain_arguments() of
-        ["lanes"] -> halt(run(full, ?ROUNDS, #{warm_ms => 1_000, small_ms => 3_000, mixed_ms => 5_000, links => 20, links_ms => 3_000}));
-        ["lanes", "--quick"] -> halt(run(quick, 1, #{warm_ms => 100, small_ms => 300, mixed_ms => 500, links => 3, links_ms => 500}));
+        ["lanes"] -> halt(run(full, ?ROUNDS, settings(full)));
+        ["lanes", "--quick"] -> halt(run(quick, 1, settings(quick)));
         _ -> io:put_chars(standard_error, "usage: bench/run.sh lanes [--quick]\n"), halt(2)
     end.
+
+settings(full) -> #{warm_ms => 1_000, small_ms => 3_000, mixed_ms => 5_000, minute_ms => 60_000, links => 20, links_ms => 3_000};
+settings(quick) -> #{warm_ms => 100, small_ms => 300, mixed_ms => 500, minute_ms => 1_000, links => 3, links_ms => 500}.
 
 run(Mode, Rounds, Settings) ->
     _ = code:add_patha(filename:absname("_build/default/lib/barrel_p2p/ebin")),
@@ -41,14 +44,18 @@ turn(Round, Name, Settings) ->
     Folder = filename:join(bench_report:argument(temp), lists:concat([Name, "_", Round])),
     Usage = bench_machine:usage(),
     {Values, Seconds} =
-        bench_pair:with(Module, Folder, fun(Pair) -> {bench_lanes_row:measure(Pair, Settings), bench_pair:cpu_seconds(Pair)} end),
+        bench_pair:with(Module, Folder, fun(Pair) -> {measure(Round, Pair, Settings), bench_pair:cpu_seconds(Pair)} end),
     #{others := Others} = bench_machine:shares(Usage, bench_machine:usage(), Seconds),
     Memory = bench_links:memory(Module, Folder ++ "_links", Settings),
     io:format("round ~b  ~s done, others used ~b % of the machine~n", [Round, Name, round(100 * Others)]),
     #{round => Round, carrier => Name, values => maps:merge(Values, Memory), others => Others}.
 
-medians(Runs) ->
-    maps:map(fun(Key, _) -> bench_statistics:median([maps:get(Key, Values) || Values <- Runs]) end, hd(Runs)).
+%% One minute is enough: it is about the worst moment and not about a median.
+measure(1, Pair, Settings) -> maps:merge(bench_lanes_row:measure(Pair, Settings), bench_lanes_row:minute(Pair, Settings));
+measure(_, Pair, Settings) -> bench_lanes_row:measure(Pair, Settings).
+
+medians([First | _] = Runs) ->
+    maps:map(fun(Key, _) -> bench_statistics:median([Value || #{Key := Value} <- Runs]) end, First).
 
 head(Carriers) ->
     [left("", ?LABEL + 5), [right(atom_to_list(Name), ?COLUMN) || Name <- Carriers], right("to inet_tcp", ?COLUMN), "\n"].

@@ -61,7 +61,8 @@ body(carrier, #{medians := Medians}) ->
      goals([{bench_table:goal(Goal), bench_number:ratio(Ratio), Reached}
             || #{goal := Goal, ratio := Ratio, reached := Reached} <- bench_result:verdicts(#{ratios => bench_result:ratios(Medians)})])];
 body(lanes, #{medians := Medians}) ->
-    compared(#{rows => bench_lanes_row:all(), carriers => carriers(Medians), medians => Medians});
+    [compared(#{rows => bench_lanes_row:all(), carriers => carriers(Medians), medians => Medians}),
+     goals(lists:append([bench_lanes_row:goals(Ours) || #{?OURS := Ours} <- [Medians]]))];
 body(network, #{cells := [#{values := First} | _] = Cells} = Report) ->
     Rows = [#{key => {Path, Key}, group => binary_to_list(Path), label => Label, unit => Unit, better => Better}
             || #{path := Path} <- Cells, {Key, Label, Unit, Better} <- bench_network_cell:metrics()],

@@ -53,6 +53,15 @@ promises_of_state_are_goals_test() ->
     ?assertMatch([_], lines(Page, "| map_put, 16 callers | ≥ 100000 | 150 /s | **missed** |")),
     ?assertMatch([_], lines(Page, "| persistent map_put, 64 callers | ≥ 20.0 × fsync_64_per_s | 1.00 × | **missed** |")).
 
+a_minute_in_which_somebody_starves_misses_the_goal_test() ->
+    Verdict = fun(Longest) ->
+                  Of = maps:from_list([{Key, 1.0} || #{key := Key} <- bench_lanes_row:all()]),
+                  Page = page(#{lanes => (report(#{}))#{medians := #{barrel_p2p => Of#{longest_in_minute := Longest}}}}),
+                  [Line] = lines(Page, "longest without an answer | ≤ 100 ms |"),
+                  lists:last(string:lexemes(Line, "|"))
+              end,
+    ?assertEqual([" reached ", " **missed** ", " **missed** "], [Verdict(99.0), Verdict(101.0), Verdict({at_least, 10.0})]).
+
 every_path_of_the_network_has_its_rows_test() ->
     Of = fun(Value) -> maps:from_list([{Key, Value} || {Key, _, _, _} <- bench_network_cell:metrics()]) end,
     Cells = [#{path => Path, values => #{inet_tcp => Of(100.0), barrel_p2p => Of(Ours)}} || {Path, Ours} <- [{<<"near">>, 50.0}]]
