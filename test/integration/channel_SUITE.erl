@@ -8,11 +8,12 @@ stops the sender, not the memory of anyone.
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([killed_controller_ends_the_connection/1, killed_input_process_ends_the_connection/1, killed_supervisor_ends_the_connection/1,
          disconnect_is_seen_at_once_by_both/1, suspended_receiver_stops_the_sender/1, slow_receiver_gets_everything_in_order/1,
-         what_was_sent_is_given_back/1]).
+         what_was_sent_is_given_back/1, process_waits_behind_bulk_for_one_slice_at_most/1]).
 
 -import(barrel_p2p_test, [on/2, on/3, async/2, await/2, connect/2, connected/2, start/2, watch_down/2, wait_until/3]).
 
 -define(MIB, (1024 * 1024)).
+-define(REDUCTIONS_PER_SLICE, 4_000).
 
 suite() ->
     [{timetrap, {minutes, 2}}].
@@ -20,7 +21,7 @@ suite() ->
 all() ->
     [killed_controller_ends_the_connection, killed_input_process_ends_the_connection, killed_supervisor_ends_the_connection,
      disconnect_is_seen_at_once_by_both, suspended_receiver_stops_the_sender, slow_receiver_gets_everything_in_order,
-     what_was_sent_is_given_back].
+     what_was_sent_is_given_back, process_waits_behind_bulk_for_one_slice_at_most].
 
 %% Over OTP's carrier the controller is a port and there is nobody to kill or suspend.
 init_per_testcase(Case, Config) when Case =/= disconnect_is_seen_at_once_by_both, Case =/= slow_receiver_gets_everything_in_order ->
@@ -139,6 +140,24 @@ what_was_sent_is_given_back(Config) ->
                          end),
     Collected = fun() -> _ = [erlang:garbage_collect(P) || P <- processes()], erlang:memory(binary) end,
     ok = wait_until(given_back, fun() -> on(A, Collected) - Before < ?MIB end, 2_000).
+
+%% The emulator goes on to the next process when one has used up the reductions of a slice: handing over a MiB takes as many.
+process_waits_behind_bulk_for_one_slice_at_most(Config) ->
+    {A, #{node := NodeB} = B} = proplists:get_value(pair, Config),
+    #{node := NodeA} = A,
+    Count = 50,
+    Used = fun() -> {reductions, Reductions} = process_info(input(NodeA), reductions), Reductions end,
+    Before = on(B, Used),
+    Receiver = on(B, fun() -> spawn(fun() -> receive_all(1, Count) end) end),
+    all_in_order = on(A, fun() ->
+                                 _ = [Receiver ! {n, N, rand:bytes(?MIB)} || N <- lists:seq(1, Count)],
+                                 Receiver ! {report_to, self()},
+                                 receive {received, Result} -> Result after 60_000 -> no_report end
+                         end),
+    NodeB = on(A, fun() -> erpc:call(NodeB, erlang, node, []) end),
+    Slices = (on(B, Used) - Before) / ?REDUCTIONS_PER_SLICE,
+    ct:pal("~b MiB took ~.1f slices", [Count, Slices]),
+    true = Slices >= Count.
 
 %% A message may be refused for a moment while the queues fill: stuck is what does not change for half a second.
 stuck_at(A) ->
