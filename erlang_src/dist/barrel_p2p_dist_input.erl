@@ -10,7 +10,7 @@ in between, some could overtake others. What has arrived waits in native code un
 -export([start_link/0, serve/2, recv/2, go/2]).
 
 %% The emulator takes next to nothing for a frame, however large, and so would not let others run before no more frames come. With this a slice
-%% (4,000 reductions) ends after a MiB, which takes about a millisecond. Measured, a ping beside one stream: the longest wait of 10 s was 13 to 90 ms,
+%% (4,000 reductions) ends after a MiB, which takes about a millisecond. Measured, a ping beside one stream: the longest wait in 10 s was up to 90 ms,
 %% and is below 12; throughput and median are the same.
 -define(BYTES_PER_REDUCTION, 256).
 
