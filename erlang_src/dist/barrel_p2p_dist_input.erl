@@ -112,7 +112,7 @@ put_all(DHandle, Channel) ->
             ok;
         Batch ->
             ok = put_frames(DHandle, Batch),
-            true = erlang:bump_reductions(byte_size(Batch) div ?BYTES_PER_REDUCTION),
+            true = erlang:bump_reductions(1 + byte_size(Batch) div ?BYTES_PER_REDUCTION),
             put_all(DHandle, Channel)
     end.
 
