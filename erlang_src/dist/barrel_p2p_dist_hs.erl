@@ -9,6 +9,7 @@ The peer of a channel has already proved its name in the hello, and the name in 
 -export([dialled/6, accepted/5]).
 
 -include_lib("kernel/include/net_address.hrl").
+-include_lib("kernel/include/dist.hrl").
 -include_lib("kernel/include/dist_util.hrl").
 
 %% DFLAG_NAME_ME: the dialler asks for a name and sends only its host.
@@ -33,9 +34,9 @@ common(Kernel, Socket, MyNode, Timer) ->
              timer = Timer,
              this_flags = 0,
              other_version = 6,
-             %% Without the features that need strict order across all processes every signal is complete in itself: no atom cache, and so
-             %% signals of different senders may travel on different lanes.
-             reject_flags = dist_util:strict_order_flags(),
+             %% Features that need strict order across all processes are not for lanes. The atom cache is one too, but native code keeps one for
+             %% each lane.
+             reject_flags = dist_util:strict_order_flags() band bnot ?DFLAG_DIST_HDR_ATOM_CACHE,
              f_send = fun barrel_p2p_dist_ctrl:send/2,
              f_recv = fun barrel_p2p_dist_ctrl:recv/3,
              f_setopts_pre_nodeup = fun(_) -> ok end,

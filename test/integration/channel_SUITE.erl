@@ -8,7 +8,7 @@ stops the sender, not the memory of anyone.
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([killed_controller_ends_the_connection/1, killed_input_process_ends_the_connection/1, killed_supervisor_ends_the_connection/1,
          disconnect_is_seen_at_once_by_both/1, suspended_receiver_stops_the_sender/1, slow_receiver_gets_everything_in_order/1,
-         what_was_sent_is_given_back/1, process_waits_behind_bulk_for_one_slice_at_most/1]).
+         what_was_sent_is_given_back/1, process_waits_behind_bulk_for_one_slice_at_most/1, atoms_arrive_as_they_were_sent/1]).
 
 -import(barrel_p2p_test, [on/2, on/3, async/2, await/2, connect/2, connected/2, start/2, watch_down/2, wait_until/3]).
 
@@ -21,10 +21,11 @@ suite() ->
 all() ->
     [killed_controller_ends_the_connection, killed_input_process_ends_the_connection, killed_supervisor_ends_the_connection,
      disconnect_is_seen_at_once_by_both, suspended_receiver_stops_the_sender, slow_receiver_gets_everything_in_order,
-     what_was_sent_is_given_back, process_waits_behind_bulk_for_one_slice_at_most].
+     what_was_sent_is_given_back, process_waits_behind_bulk_for_one_slice_at_most, atoms_arrive_as_they_were_sent].
 
 %% Over OTP's carrier the controller is a port and there is nobody to kill or suspend.
-init_per_testcase(Case, Config) when Case =/= disconnect_is_seen_at_once_by_both, Case =/= slow_receiver_gets_everything_in_order ->
+init_per_testcase(Case, Config) when Case =/= disconnect_is_seen_at_once_by_both, Case =/= slow_receiver_gets_everything_in_order,
+                                     Case =/= atoms_arrive_as_they_were_sent ->
     case barrel_p2p_test:only_over(barrel_p2p) of
         run -> with_pair(Config);
         Skip -> Skip
@@ -158,6 +159,38 @@ process_waits_behind_bulk_for_one_slice_at_most(Config) ->
     Slices = (on(B, Used) - Before) / ?REDUCTIONS_PER_SLICE,
     ct:pal("~b MiB took ~.1f slices", [Count, Slices]),
     true = Slices >= Count.
+
+%% More atoms than the emulator's cache has slots (2,048), so that they take slots from each other, from senders of small and of large messages.
+atoms_arrive_as_they_were_sent(Config) ->
+    {A, #{node := NodeB}} = proplists:get_value(pair, Config),
+    Senders = [{light, <<>>, 4_000} || _ <- lists:seq(1, 6)] ++ [{heavy, binary:copy(<<1>>, 100_000), 200} || _ <- lists:seq(1, 4)],
+    Found = on(A, fun() ->
+                      Names = [atom(N) || N <- lists:seq(1, 3_000)],
+                      Self = self(),
+                      Receiver = spawn(NodeB, fun() -> Self ! {mistaken, mistaken(length(Names), length(Senders), [])} end),
+                      _ = [spawn(fun() -> send_atoms(Receiver, list_to_tuple(Names), Sender) end) || Sender <- Senders],
+                      receive {mistaken, Mistaken} -> Mistaken after 60_000 -> no_answer end
+                  end),
+    [] = Found.
+
+send_atoms(Receiver, Names, {_, _, 0}) ->
+    Receiver ! {sent, tuple_size(Names)};
+send_atoms(Receiver, Names, {Kind, Load, Left}) ->
+    Numbers = [1 + erlang:phash2({self(), Left, N}, tuple_size(Names)) || N <- lists:seq(0, Left rem 8)],
+    Receiver ! {Kind, Numbers, [element(N, Names) || N <- Numbers], Load},
+    send_atoms(Receiver, Names, {Kind, Load, Left - 1}).
+
+mistaken(_Names, 0, Mistaken) ->
+    Mistaken;
+mistaken(Names, Senders, Mistaken) ->
+    receive
+        {sent, Names} -> mistaken(Names, Senders - 1, Mistaken);
+        {_Kind, Numbers, Atoms, _} -> mistaken(Names, Senders, [{N, Atom} || {N, Atom} <- lists:zip(Numbers, Atoms), Atom =/= atom(N)] ++ Mistaken)
+    end.
+
+%% Of any length that an atom may have.
+atom(N) ->
+    list_to_atom("atom" ++ integer_to_list(N) ++ lists:duplicate(N rem 240, $x)).
 
 %% A message may be refused for a moment while the queues fill: stuck is what does not change for half a second.
 stuck_at(A) ->

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use barrel_p2p_dist::scan::scan;
+use barrel_p2p_dist::scan::Scanner;
 
 const NODE: &[u8] = b"alpha@127.0.0.1";
 const FRAMES: u32 = 10_000_000;
@@ -30,9 +30,10 @@ fn main() {
 fn report(what: &str, pieces: &[&[u8]]) {
     let fastest = (0..ROUNDS)
         .map(|_| {
+            let mut scanner = Scanner::default();
             let began = Instant::now();
             for _ in 0..FRAMES {
-                black_box(scan(black_box(pieces).iter().copied()));
+                black_box(scanner.scan(black_box(pieces).iter().copied()));
             }
             began.elapsed()
         })

@@ -2,7 +2,7 @@
 //! Whatever stands around the sender, in whichever form and in whichever pieces: the same sender, or a fence.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a failing test panics")]
 
-use barrel_p2p_dist::scan::{scan, Fragment, Order, Scan, Sender};
+use barrel_p2p_dist::scan::{Fragment, Order, Scan, Scanner, Sender};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -87,15 +87,6 @@ proptest! {
         prop_assert_eq!(scan([&bytes[..]]), Scan::Next(Fragment { sequence, number }));
         prop_assert_eq!(scan(bytes.chunks(5)), Scan::Next(Fragment { sequence, number }));
     }
-}
-
-#[test]
-fn atom_cache_references_are_a_fence() {
-    let pid = Pid { node: "n@h".into(), number: 1, serial: 0, creation: 1 };
-    let control = [&[104, 3, 97, 22], &pid.new_form()[..], &pid.new_form()].concat();
-    assert_eq!(scan([&[131, 68, 1, 8, 0][..], &control]), Scan::Whole(Order::Fence));
-    let fragment = [&[131, 69], &7u64.to_be_bytes()[..], &2u64.to_be_bytes(), &[1, 8, 0]].concat();
-    assert_eq!(scan([&fragment[..], &control]), Scan::First(Fragment { sequence: 7, number: 2 }, Order::Fence));
 }
 
 #[test]
@@ -273,4 +264,8 @@ fn cut<'a>(mut bytes: &'a [u8], lens: &[usize]) -> Vec<&'a [u8]> {
     }
     pieces.push(bytes);
     pieces
+}
+
+fn scan<'a>(frame: impl IntoIterator<Item = &'a [u8]>) -> Scan {
+    Scanner::default().scan(frame).scan
 }

@@ -3,7 +3,7 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a failing test panics")]
 
-use barrel_p2p_dist::scan::{scan, Order, Scan, Sender};
+use barrel_p2p_dist::scan::{Order, Scan, Scanner, Sender};
 
 const TABLE: &str = include_str!("frames/otp-25.txt");
 
@@ -101,4 +101,8 @@ fn sender_of(identifier: &[u8]) -> Sender {
 
 fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect()
+}
+
+fn scan<'a>(frame: impl IntoIterator<Item = &'a [u8]>) -> Scan {
+    Scanner::default().scan(frame).scan
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 const REFERENCE_FROM_BYTES: usize = 8 * 1024;
 
 /// Reads a list of frames, each a binary or a list of binaries.
-pub(crate) fn from_terms(frames: ListIterator<'_>) -> NifResult<Signals> {
+pub(crate) fn from_terms(frames: ListIterator<'_>) -> NifResult<Signals<'_>> {
     let mut reader = Reader { signals: Signals::default(), held: None };
     for frame in frames {
         reader.frame(frame)?;
@@ -39,38 +39,30 @@ pub(crate) fn to_binary<'a>(env: Env<'a>, batch: &Batch) -> Term<'a> {
     binary.into()
 }
 
-struct Reader {
-    signals: Signals,
+struct Reader<'a> {
+    signals: Signals<'a>,
     /// Keeps the referenced binaries of this call alive.
     held: Option<Arc<OwnedEnv>>,
 }
 
-impl Reader {
-    fn frame(&mut self, frame: Term<'_>) -> NifResult<()> {
-        if frame.is_binary() {
-            let binary: Binary<'_> = frame.decode()?;
-            self.begin(binary.len())?;
-            return self.piece(binary);
+impl<'a> Reader<'a> {
+    fn frame(&mut self, frame: Term<'a>) -> NifResult<()> {
+        self.signals.begin();
+        match frame.decode::<ListIterator<'a>>() {
+            Ok(mut pieces) => pieces.try_for_each(|piece| self.piece(piece)),
+            Err(_) => self.piece(frame),
         }
-        let pieces = || frame.decode::<ListIterator<'_>>();
-        let length =
-            pieces()?.try_fold(0, |sum, piece| piece.decode::<Binary<'_>>().map(|binary| sum + binary.len()))?;
-        self.begin(length)?;
-        pieces()?.map(|piece| piece.decode()).try_for_each(|binary| self.piece(binary?))
     }
 
-    fn begin(&mut self, length: usize) -> NifResult<()> {
-        self.signals.begin(length).map_err(|TooLong| Error::BadArg)
-    }
-
-    fn piece(&mut self, binary: Binary<'_>) -> NifResult<()> {
-        if binary.len() < REFERENCE_FROM_BYTES {
-            self.signals.copy(&binary);
-            return Ok(());
-        }
-        let env = self.held.get_or_insert_with(Arc::default).clone();
-        self.signals.reference(Bytes::from_owner(Referenced::new(env, &binary)?));
-        Ok(())
+    fn piece(&mut self, piece: Term<'a>) -> NifResult<()> {
+        let binary: Binary<'a> = piece.decode()?;
+        let added = if binary.len() < REFERENCE_FROM_BYTES {
+            self.signals.copy(binary.as_slice())
+        } else {
+            let env = self.held.get_or_insert_with(Arc::default).clone();
+            self.signals.reference(Bytes::from_owner(Referenced::new(env, &binary)?))
+        };
+        added.map_err(|TooLong| Error::BadArg)
     }
 }
 

@@ -42,13 +42,13 @@ fn message(payload: usize) -> Vec<u8> {
 fn send(end: &End, count: usize, message: &[u8], payload: Option<&Bytes>) {
     let mut signals = Signals::default();
     for _ in 0..count {
-        signals.begin(message.len() + payload.map_or(0, Bytes::len)).unwrap();
-        signals.copy(message);
+        signals.begin();
+        signals.copy(message).unwrap();
         if let Some(payload) = payload {
-            signals.reference(payload.clone());
+            signals.reference(payload.clone()).unwrap();
         }
     }
-    end.channel.send_signals(signals);
+    end.channel.send_signals(&signals);
 }
 
 /// Allocations of `work` for each of so many messages, after it was done once to warm up.

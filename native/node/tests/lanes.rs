@@ -24,13 +24,13 @@ fn message(sender: u32, number: u32, payload: usize) -> Vec<u8> {
 fn send(end: &End, messages: &[Vec<u8>]) -> Accepted {
     let mut signals = Signals::default();
     for message in messages {
-        signals.begin(message.len()).unwrap();
+        signals.begin();
         // As the boundary to Erlang does: a large payload is not copied.
         let (head, payload) = message.split_at(message.len().min(50));
-        signals.copy(head);
-        signals.reference(Bytes::copy_from_slice(payload));
+        signals.copy(head).unwrap();
+        signals.reference(Bytes::copy_from_slice(payload)).unwrap();
     }
-    end.channel.send_signals(signals)
+    end.channel.send_signals(&signals)
 }
 
 /// Sender and number of each message in some frames.

@@ -11,12 +11,14 @@
 //! Keeps: frames of one sender are released in the order in which they were placed; a barrier is released behind all that was placed before it; a
 //! fence moreover before all that is placed after it. A mark only ever names bytes placed earlier, so no two lanes wait for each other.
 
+mod atoms;
 mod release;
 mod shares;
 mod sorter;
 #[cfg(test)]
 mod tests;
 
+pub use atoms::LaneAtoms;
 pub use release::{Release, Released};
 pub use sorter::{Lie, Placement, Sorter};
 

@@ -94,39 +94,38 @@ impl Sorter {
         self.lanes[HEAVY..].iter().map(Lane::outstanding).sum()
     }
 
-    /// Places a frame of so many bytes, header included.
-    pub fn place(&mut self, scan: Scan, bytes: u64) -> Placement {
+    /// Places a frame of so many bytes, header included. `length` tells what they are on its lane, where its atoms may be known or not.
+    pub fn place(&mut self, scan: Scan, bytes: u64, length: impl FnOnce(usize) -> u64) -> Placement {
         if self.lanes.len() == 1 {
-            self.lanes[LIGHT].position += bytes;
-            return Placement::default();
+            return self.on_lane(LIGHT, length);
         }
         if !self.open_fences.is_empty() {
-            return self.behind_open_fences(scan, bytes);
+            return self.behind_open_fences(scan, length);
         }
         match scan {
-            Scan::Whole(Order::Sender(sender)) => self.by_sender(sender, bytes, false),
-            Scan::Whole(Order::Barrier) => self.barrier(bytes),
-            Scan::Whole(Order::Fence) => self.fence(bytes),
+            Scan::Whole(Order::Sender(sender)) => self.by_sender(sender, bytes, false, length),
+            Scan::Whole(Order::Barrier) => self.barrier(length),
+            Scan::Whole(Order::Fence) => self.fence(length),
             Scan::First(fragment, Order::Sender(sender)) => {
-                let placement = self.by_sender(sender, bytes, true);
+                let placement = self.by_sender(sender, bytes, true, length);
                 self.expect(fragment, Rest { lane: placement.lane, heavy: placement.heavy });
                 placement
             }
             Scan::First(fragment, Order::Barrier) => {
-                let placement = self.barrier(bytes);
+                let placement = self.barrier(length);
                 self.expect(fragment, Rest { lane: placement.lane, heavy: None });
                 placement
             }
             Scan::First(fragment, Order::Fence) => {
-                let placement = self.behind_all(HEAVY, bytes);
+                let placement = self.behind_all(HEAVY, length);
                 self.open_fences.insert(fragment.sequence);
                 self.close_fence_after(fragment);
                 placement
             }
             Scan::Next(fragment) => match self.rest_of(fragment) {
-                Some(Rest { lane, heavy: Some(sender) }) => self.heavy_on(lane, sender, bytes),
-                Some(Rest { lane, heavy: None }) => self.on_lane(lane, bytes),
-                None => self.fence(bytes),
+                Some(Rest { lane, heavy: Some(sender) }) => self.heavy_on(lane, sender, length),
+                Some(Rest { lane, heavy: None }) => self.on_lane(lane, length),
+                None => self.fence(length),
             },
         }
     }
@@ -152,22 +151,22 @@ impl Sorter {
         self.marks(LIGHT)
     }
 
-    fn by_sender(&mut self, sender: Sender, bytes: u64, large: bool) -> Placement {
+    fn by_sender(&mut self, sender: Sender, bytes: u64, large: bool, length: impl FnOnce(usize) -> u64) -> Placement {
         if let Some(last) = self.heavy.get(&sender) {
-            return self.heavy_on(last.lane, sender, bytes);
+            return self.heavy_on(last.lane, sender, length);
         }
         if (!large && !self.shares.add(sender, bytes)) || self.heavy.len() >= MAX_HEAVY {
-            return self.on_lane(LIGHT, bytes);
+            return self.on_lane(LIGHT, length);
         }
         let lane = self.least_loaded();
         let light = self.wait_for(lane, LIGHT);
-        let mut placement = self.heavy_on(lane, sender, bytes);
+        let mut placement = self.heavy_on(lane, sender, length);
         placement.behind.extend(light);
         placement
     }
 
-    fn heavy_on(&mut self, lane: usize, sender: Sender, bytes: u64) -> Placement {
-        let placement = self.on_lane(lane, bytes);
+    fn heavy_on(&mut self, lane: usize, sender: Sender, length: impl FnOnce(usize) -> u64) -> Placement {
+        let placement = self.on_lane(lane, length);
         self.heavy.insert(sender, Mark { lane, position: self.lanes[lane].position });
         Placement { heavy: Some(sender), ..placement }
     }
@@ -177,9 +176,9 @@ impl Sorter {
         loads.min_by_key(|(_, lane)| lane.outstanding()).map_or(HEAVY, |(lane, _)| lane)
     }
 
-    fn on_lane(&mut self, lane: usize, bytes: u64) -> Placement {
+    fn on_lane(&mut self, lane: usize, length: impl FnOnce(usize) -> u64) -> Placement {
         let due = self.lanes[lane].due.take();
-        self.lanes[lane].position += bytes;
+        self.lanes[lane].position += length(lane);
         Placement { lane, behind: due.into_iter().collect(), heavy: None }
     }
 
@@ -198,9 +197,9 @@ impl Sorter {
         (0..self.lanes.len()).filter(|other| *other != lane).filter_map(|other| self.wait_for(lane, other)).collect()
     }
 
-    fn behind_all(&mut self, lane: usize, bytes: u64) -> Placement {
+    fn behind_all(&mut self, lane: usize, length: impl FnOnce(usize) -> u64) -> Placement {
         let marks = self.marks(lane);
-        let mut placement = self.on_lane(lane, bytes);
+        let mut placement = self.on_lane(lane, length);
         placement.behind.extend(marks);
         placement
     }
@@ -214,13 +213,13 @@ impl Sorter {
         }
     }
 
-    fn barrier(&mut self, bytes: u64) -> Placement {
-        self.behind_all(self.waiting_lane(), bytes)
+    fn barrier(&mut self, length: impl FnOnce(usize) -> u64) -> Placement {
+        self.behind_all(self.waiting_lane(), length)
     }
 
-    fn fence(&mut self, bytes: u64) -> Placement {
+    fn fence(&mut self, length: impl FnOnce(usize) -> u64) -> Placement {
         let lane = self.waiting_lane();
-        let placement = self.behind_all(lane, bytes);
+        let placement = self.behind_all(lane, length);
         self.close_fence(lane);
         placement
     }
@@ -234,7 +233,7 @@ impl Sorter {
         }
     }
 
-    fn behind_open_fences(&mut self, scan: Scan, bytes: u64) -> Placement {
+    fn behind_open_fences(&mut self, scan: Scan, length: impl FnOnce(usize) -> u64) -> Placement {
         match scan {
             // Its rest, which may come when the fence is closed, belongs where its sender's next messages go.
             Scan::First(fragment, Order::Sender(sender)) => {
@@ -251,7 +250,7 @@ impl Sorter {
             }
             Scan::Whole(_) => {}
         }
-        let placement = self.on_lane(HEAVY, bytes);
+        let placement = self.on_lane(HEAVY, length);
         if let Scan::First(fragment, Order::Fence) | Scan::Next(fragment) = scan {
             self.close_fence_after(fragment);
         }

@@ -84,7 +84,7 @@ impl Pair {
     }
 
     fn place(&mut self, scan: Scan, message: u64, order: Order, bytes: u64, last: bool) {
-        let placement = self.sorter.place(scan, bytes);
+        let placement = self.sorter.place(scan, bytes, |_| bytes);
         let wire = &mut self.wires[placement.lane];
         wire.extend(placement.behind.into_iter().map(OnWire::Mark));
         wire.push_back(OnWire::Frame(Frame { message, order, placed: self.placed, last }, bytes));
@@ -219,7 +219,7 @@ proptest! {
     fn no_report_of_a_peer_is_believed_that_cannot_be(lane in 0usize..6, position in 0u64..200) {
         let mut sorter = Sorter::new(4);
         for n in 0..3 {
-            sorter.place(Scan::First(Fragment { sequence: n, number: 1 }, Order::Sender(Sender(n))), 100);
+            place(&mut sorter, Scan::First(Fragment { sequence: n, number: 1 }, Order::Sender(Sender(n))), 100);
         }
         let possible = lane < 4 && position <= if lane == LIGHT { 0 } else { 100 };
         prop_assert_eq!(sorter.delivered(Mark { lane, position }).is_ok(), possible);
@@ -249,6 +249,10 @@ fn without_marks_a_sender_overtakes_itself_and_a_barrier_everybody() {
     }
 }
 
+fn place(sorter: &mut Sorter, scan: Scan, bytes: u64) -> Placement {
+    sorter.place(scan, bytes, |_| bytes)
+}
+
 fn whole(sender: u64) -> Scan {
     Scan::Whole(Order::Sender(Sender(sender)))
 }
@@ -256,32 +260,32 @@ fn whole(sender: u64) -> Scan {
 #[test]
 fn a_small_sender_stays_light_beside_a_large_one() {
     let mut sorter = Sorter::new(3);
-    assert_eq!(sorter.place(whole(1), 100), Placement::default());
-    let large = sorter.place(whole(2), 64 * KIB);
+    assert_eq!(place(&mut sorter, whole(1), 100), Placement::default());
+    let large = place(&mut sorter, whole(2), 64 * KIB);
     let light = Mark { lane: LIGHT, position: 100 };
     assert_eq!(large, Placement { lane: 1, behind: vec![light], heavy: Some(Sender(2)) });
-    assert_eq!(sorter.place(whole(1), 100), Placement::default());
+    assert_eq!(place(&mut sorter, whole(1), 100), Placement::default());
     assert_eq!(sorter.outstanding(), 64 * KIB);
 }
 
 #[test]
 fn large_senders_spread_over_the_lanes_and_come_back() {
     let mut sorter = Sorter::new(3);
-    assert_eq!(sorter.place(whole(1), 64 * KIB).lane, 1);
-    assert_eq!(sorter.place(whole(2), 64 * KIB).lane, 2);
+    assert_eq!(place(&mut sorter, whole(1), 64 * KIB).lane, 1);
+    assert_eq!(place(&mut sorter, whole(2), 64 * KIB).lane, 2);
     // Small ones of a large sender stay behind its large ones.
-    assert_eq!(sorter.place(whole(1), 10).lane, 1);
+    assert_eq!(place(&mut sorter, whole(1), 10).lane, 1);
     sorter.delivered(Mark { lane: 1, position: 64 * KIB }).unwrap();
-    assert_eq!(sorter.place(whole(1), 10).lane, 1);
+    assert_eq!(place(&mut sorter, whole(1), 10).lane, 1);
     sorter.delivered(Mark { lane: 1, position: 64 * KIB + 20 }).unwrap();
-    assert_eq!(sorter.place(whole(1), 10).lane, LIGHT);
+    assert_eq!(place(&mut sorter, whole(1), 10).lane, LIGHT);
 }
 
 #[test]
 fn a_barrier_costs_nothing_while_only_the_light_lane_is_used() {
     let mut sorter = Sorter::new(3);
-    sorter.place(whole(1), 100);
-    assert_eq!(sorter.place(Scan::Whole(Order::Barrier), 10), Placement::default());
+    place(&mut sorter, whole(1), 100);
+    assert_eq!(place(&mut sorter, Scan::Whole(Order::Barrier), 10), Placement::default());
 }
 
 #[test]

@@ -1,29 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From the control tuple to the order; the reasons stand in the table of [`super`].
 
+use super::atoms::Atom;
 use super::reader::{Ended, Reader};
 use super::term::Term;
-use super::Order;
+use super::{Order, Process};
 
 /// Where the sender of an operation stands.
-pub(super) struct Place {
+struct Place {
     /// Elements between the op and the sender.
     before: u8,
     /// What it means when an atom stands there.
     atom: Order,
 }
 
+/// What a control tuple says of its sender.
+pub(super) struct Control {
+    pub(super) order: Order,
+    pub(super) process: Option<Process>,
+}
+
+/// Of a tuple that says nothing we understand.
+pub(super) const UNKNOWN: Control = Control { order: Order::Fence, process: None };
+
 /// Reads no further than the sender.
-pub(super) fn order(reader: &mut Reader<'_>) -> Result<Order, Ended> {
-    Ok(match sender(reader)? {
-        Some((_, Term::Identifier(identifier))) => Order::Sender(identifier.sender()),
-        Some((place, Term::Atom)) => place.atom,
-        Some((_, Term::Other | Term::Unknown)) | None => Order::Fence,
+pub(super) fn read(reader: &mut Reader<'_>, atoms: &[Atom]) -> Result<Control, Ended> {
+    Ok(match sender(reader, atoms)? {
+        Some((_, Term::Identifier(identifier))) => {
+            Control { order: Order::Sender(identifier.sender()), process: identifier.process() }
+        }
+        Some((place, Term::Atom)) => Control { order: place.atom, process: None },
+        Some((_, Term::Other | Term::Unknown)) | None => UNKNOWN,
     })
 }
 
 /// What stands at the sender's place; None where there is no such place.
-pub(super) fn sender<'a>(reader: &mut Reader<'a>) -> Result<Option<(Place, Term<'a>)>, Ended> {
+fn sender(reader: &mut Reader<'_>, atoms: &[Atom]) -> Result<Option<(Place, Term)>, Ended> {
     let arity = match reader.u8()? {
         SMALL_TUPLE => u32::from(reader.u8()?),
         LARGE_TUPLE => reader.u32()?,
@@ -37,11 +49,11 @@ pub(super) fn sender<'a>(reader: &mut Reader<'a>) -> Result<Option<(Place, Term<
         return Ok(None);
     }
     for _ in 0..place.before {
-        if matches!(Term::read(reader)?, Term::Unknown) {
+        if matches!(Term::read(reader, atoms)?, Term::Unknown) {
             return Ok(None);
         }
     }
-    Ok(Some((place, Term::read(reader)?)))
+    Ok(Some((place, Term::read(reader, atoms)?)))
 }
 
 fn place(op: u8) -> Option<Place> {

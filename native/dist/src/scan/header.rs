@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What stands before the control tuple.
 
+use super::atoms::AtomCache;
+use super::control::Control;
 use super::reader::{Ended, Reader};
-use super::{Fragment, Order, Scan};
+use super::{Fragment, Order, Process, Scan};
 
 /// How a frame begins.
 #[derive(Debug)]
 pub(super) enum Header {
     /// A signal, or its first fragment; the control tuple follows.
     Control(Option<Fragment>),
-    /// The same, but the control tuple has references into an atom cache.
-    Cached(Option<Fragment>),
     /// A fragment that is not the first one.
     Next(Fragment),
     /// Not a frame of Erlang's distribution.
@@ -18,13 +18,13 @@ pub(super) enum Header {
 }
 
 impl Header {
-    /// Leaves the reader where the control tuple begins.
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Ended> {
+    /// Leaves the reader where the control tuple begins. The cache learns what the header says of atoms.
+    pub(super) fn read(reader: &mut Reader<'_>, cache: &mut AtomCache) -> Result<Self, Ended> {
         match reader.u8()? {
             VERSION => match reader.u8()? {
-                DIST_HEADER => Self::cache(reader, None),
+                DIST_HEADER => Self::atoms(reader, cache, None),
                 FIRST_FRAGMENT => match fragment(reader)? {
-                    Some(fragment) => Self::cache(reader, Some(fragment)),
+                    Some(fragment) => Self::atoms(reader, cache, Some(fragment)),
                     None => Ok(Self::Unknown),
                 },
                 NEXT_FRAGMENT => Ok(fragment(reader)?.map_or(Self::Unknown, Self::Next)),
@@ -41,22 +41,20 @@ impl Header {
         matches!(self, Self::Control(_))
     }
 
-    /// `order` reads the control tuple.
-    pub(super) fn scan(self, order: impl FnOnce() -> Result<Order, Ended>) -> Result<Scan, Ended> {
-        Ok(match self {
-            Self::Control(None) => Scan::Whole(order()?),
-            Self::Control(Some(fragment)) => Scan::First(fragment, in_fragments(fragment, order()?)),
-            Self::Cached(None) | Self::Unknown => Scan::Whole(Order::Fence),
-            Self::Cached(Some(fragment)) => Scan::First(fragment, Order::Fence),
+    /// What the frame is, by what its control tuple says.
+    pub(super) fn scan(&self, control: Control) -> (Scan, Option<Process>) {
+        let scan = match *self {
+            Self::Control(None) => Scan::Whole(control.order),
+            Self::Control(Some(fragment)) => Scan::First(fragment, in_fragments(fragment, control.order)),
+            Self::Unknown => Scan::Whole(Order::Fence),
             Self::Next(fragment) => Scan::Next(fragment),
-        })
+        };
+        (scan, control.process)
     }
 
-    fn cache(reader: &mut Reader<'_>, fragment: Option<Fragment>) -> Result<Self, Ended> {
-        Ok(match reader.u8()? {
-            0 => Self::Control(fragment),
-            _ => Self::Cached(fragment),
-        })
+    fn atoms(reader: &mut Reader<'_>, cache: &mut AtomCache, fragment: Option<Fragment>) -> Result<Self, Ended> {
+        let known = cache.read(reader)?;
+        Ok(if known { Self::Control(fragment) } else { Self::Unknown })
     }
 
     /// Each term of such a frame has a version of its own.

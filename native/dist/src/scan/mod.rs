@@ -30,17 +30,21 @@
 //!   begins before the last one has ended. So DOWN of a name is a fence when it comes in fragments: nothing else would keep the next
 //!   signal of the same process behind it.
 //!
-//! Ports have the same rules as processes: they send links and exits. No header of ours holds atom cache references, because the
-//! features that need strict order are rejected in the handshake; a frame with some of them is a fence.
+//! Ports have the same rules as processes: they send links and exits. The header of a frame may name atoms, and the control tuple
+//! then refers to them by number; see [`atoms`].
 //!
 //! Nothing here recurses or loops over a length: what stands before the sender is a number, an atom or an identifier, never a list or a
 //! tuple. A frame with anything else there is not one of the emulator's, and is a fence.
 
+mod atoms;
 mod control;
 mod header;
 mod reader;
 mod term;
 
+use atoms::AtomCache;
+pub use atoms::Atoms;
+pub(crate) use atoms::{CACHE_SLOTS, IS_LONG, IS_NEW};
 use header::Header;
 use reader::{Ended, Reader};
 
@@ -91,76 +95,92 @@ pub enum Scan {
     Next(Fragment),
 }
 
-/// How much of a frame is looked at.
+/// A frame that was read.
+#[derive(Clone, Debug)]
+pub struct Frame<'a> {
+    /// What it is.
+    pub scan: Scan,
+    /// The process that sent it, where `scan` has a sender and that is not a port.
+    pub process: Option<Process>,
+    /// What its header says of atoms; None where that is nothing.
+    pub atoms: Option<Atoms<'a>>,
+}
+
+/// How much of a control tuple is looked at.
 ///
-/// The longest beginning that is needed is a spawn reply in fragments: a header of 19 bytes, then op, reference, process, number and
-/// process. That is 860 bytes with a node name of 255 bytes, the longest that a hello may have.
+/// The longest beginning that is needed is a spawn reply: op, reference, process, number and process. That is 840 bytes with a node name of
+/// 255 bytes, the longest that a hello may have.
 pub const SCAN_BYTES: usize = 1024;
 
-/// `frame` is the beginning of a frame, in pieces as the emulator gives them: a header, the control tuple, pieces of payload.
-///
-/// A header or control tuple that is itself cut in two costs a copy of at most [`SCAN_BYTES`].
-pub fn scan<'a>(frame: impl IntoIterator<Item = &'a [u8]>) -> Scan {
-    let mut pieces = frame.into_iter();
-    let head = prefix(pieces.next().unwrap_or_default(), SCAN_BYTES);
-    let mut control: &[u8] = &[];
-    let next = || {
-        control = prefix(pieces.next().unwrap_or_default(), SCAN_BYTES - head.len());
-        control
-    };
-    match scan_in_place(head, next) {
-        Ok(scan) => scan,
-        Err(Ended) => scan_copied([head, control].into_iter().chain(pieces)),
-    }
+/// The longest header: of a fragment, with 255 atoms of 255 characters that take four bytes each.
+const HEADER_BYTES: usize = 2 + 16 + 1 + 128 + 255 * (1 + 2 + 255 * 4);
+
+/// Reads the frames of one channel, in the order in which the emulator gives them.
+#[derive(Debug, Default)]
+pub struct Scanner {
+    cache: AtomCache,
 }
 
-/// The header is in one piece, and so is the control tuple: behind it, or in the next piece.
-fn scan_in_place<'a>(head: &'a [u8], next: impl FnOnce() -> &'a [u8]) -> Result<Scan, Ended> {
-    let mut reader = Reader::new(head);
-    let header = Header::read(&mut reader)?;
-    if reader.is_empty() && header.has_control() {
-        reader = Reader::new(next());
+impl Scanner {
+    /// `frame` is the beginning of a frame, in pieces as the emulator gives them: a header, the control tuple, pieces of payload.
+    ///
+    /// A header or control tuple that is itself cut in two costs a copy of as much as is looked at.
+    pub fn scan<'a>(&mut self, frame: impl IntoIterator<Item = &'a [u8]>) -> Frame<'_> {
+        let mut pieces = frame.into_iter();
+        let head = pieces.next().unwrap_or_default();
+        let mut control: &[u8] = &[];
+        let next = || {
+            control = pieces.next().unwrap_or_default();
+            control
+        };
+        let (scan, process) = match self.in_place(head, next) {
+            Ok(read) => read,
+            Err(Ended) => self.copied([head, control].into_iter().chain(pieces)),
+        };
+        Frame { scan, process, atoms: self.cache.atoms() }
     }
-    header.scan(|| control::order(&mut reader))
-}
 
-/// Which process sent the signal that begins with this frame, where [`scan`] knows that it has a sender.
-pub fn sending_process<'a>(frame: impl IntoIterator<Item = &'a [u8]>) -> Option<Process> {
-    let (copy, len) = copied(frame.into_iter());
-    let mut reader = Reader::new(&copy[..len]);
-    if !Header::read(&mut reader).ok()?.has_control() {
-        return None;
-    }
-    match control::sender(&mut reader) {
-        Ok(Some((_, term::Term::Identifier(identifier)))) => identifier.process(),
-        Ok(_) | Err(Ended) => None,
-    }
-}
-
-#[cold]
-fn scan_copied<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Scan {
-    let (copy, len) = copied(pieces);
-    let mut reader = Reader::new(&copy[..len]);
-    // What ends too early here is a fence: there is no more.
-    Header::read(&mut reader)
-        .and_then(|header| header.scan(|| Ok(control::order(&mut reader).unwrap_or(Order::Fence))))
-        .unwrap_or(Scan::Whole(Order::Fence))
-}
-
-fn copied<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> ([u8; SCAN_BYTES], usize) {
-    let mut copy = [0; SCAN_BYTES];
-    let mut len = 0;
-    for piece in pieces {
-        let piece = prefix(piece, SCAN_BYTES - len);
-        copy[len..len + piece.len()].copy_from_slice(piece);
-        len += piece.len();
-        if len == SCAN_BYTES {
-            break;
+    /// The header is in one piece, and so is the control tuple: behind it, or in the next piece.
+    fn in_place<'a>(
+        &mut self,
+        head: &'a [u8],
+        next: impl FnOnce() -> &'a [u8],
+    ) -> Result<(Scan, Option<Process>), Ended> {
+        let mut reader = self.cache.begin(head);
+        let header = Header::read(&mut reader, &mut self.cache)?;
+        if reader.is_empty() && header.has_control() {
+            reader = Reader::new(next());
         }
+        self.control(&header, reader)
     }
-    (copy, len)
+
+    #[cold]
+    fn copied<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) -> (Scan, Option<Process>) {
+        let mut copy = Vec::new();
+        for piece in pieces {
+            copy.extend_from_slice(&piece[..piece.len().min(HEADER_BYTES + SCAN_BYTES - copy.len())]);
+        }
+        let mut reader = self.cache.begin(&copy);
+        // What ends too early here is a fence: there is no more.
+        Header::read(&mut reader, &mut self.cache).map_or((Scan::Whole(Order::Fence), None), |header| {
+            self.control(&header, reader).unwrap_or_else(|Ended| header.scan(control::UNKNOWN))
+        })
+    }
+
+    fn control(&self, header: &Header, mut reader: Reader<'_>) -> Result<(Scan, Option<Process>), Ended> {
+        reader.limit(SCAN_BYTES);
+        let control =
+            if header.has_control() { control::read(&mut reader, self.cache.named())? } else { control::UNKNOWN };
+        Ok(header.scan(control))
+    }
 }
 
-fn prefix(bytes: &[u8], len: usize) -> &[u8] {
-    &bytes[..bytes.len().min(len)]
+/// Both halves of the product of 128 bits: a few cycles, and every bit of the word moves half of the bits of the result.
+fn mix(hash: u64, word: u64) -> u64 {
+    let product = u128::from(hash ^ word ^ ODD) * u128::from(FACTOR);
+    (product >> 64) as u64 ^ product as u64
 }
+
+/// The fractional parts of the golden ratio and of pi: bits without a pattern.
+const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+const ODD: u64 = 0x243F_6A88_85A3_08D3;

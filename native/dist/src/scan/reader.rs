@@ -20,6 +20,15 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Looks no further than so many bytes from here.
+    pub(super) fn limit(&mut self, len: usize) {
+        self.rest = &self.rest[..len.min(self.rest.len())];
+    }
+
     pub(super) fn bytes(&mut self, len: usize) -> Result<&'a [u8], Ended> {
         let (bytes, rest) = self.rest.split_at_checked(len).ok_or(Ended)?;
         self.rest = rest;

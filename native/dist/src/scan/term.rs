@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The flat terms of a control tuple, in every external form that a release has used.
 
+use super::atoms::{Atom, Name};
 use super::reader::{Ended, Reader};
-use super::{Process, Sender};
+use super::{mix, Process, Sender};
 
 /// One element of a control tuple.
 #[derive(Debug)]
-pub(super) enum Term<'a> {
+pub(super) enum Term {
     Atom,
-    Identifier(Identifier<'a>),
+    Identifier(Identifier),
     /// A number or a reference.
     Other,
     /// Something else, whose end is not known.
@@ -17,9 +18,9 @@ pub(super) enum Term<'a> {
 
 /// A process or a port.
 #[derive(Debug)]
-pub(super) struct Identifier<'a> {
+pub(super) struct Identifier {
     kind: Kind,
-    node: &'a [u8],
+    node: Name,
     number: u64,
     /// 0 for a port.
     serial: u32,
@@ -32,19 +33,20 @@ enum Kind {
     Process = 2,
 }
 
-impl<'a> Term<'a> {
-    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Ended> {
+impl Term {
+    /// `atoms` are those that the header of the frame refers to.
+    pub(super) fn read(reader: &mut Reader<'_>, atoms: &[Atom]) -> Result<Self, Ended> {
         let tag = reader.u8()?;
         match tag {
-            NEW_PID | PID | V4_PORT | NEW_PORT | PORT => identifier(tag, reader),
-            NEWER_REFERENCE | NEW_REFERENCE | REFERENCE => reference(tag, reader),
+            NEW_PID | PID | V4_PORT | NEW_PORT | PORT => identifier(tag, reader, atoms),
+            NEWER_REFERENCE | NEW_REFERENCE | REFERENCE => reference(tag, reader, atoms),
             SMALL_INTEGER => other(1, reader),
             INTEGER => other(4, reader),
             SMALL_BIG => {
                 let sign_and_digits = 1 + usize::from(reader.u8()?);
                 other(sign_and_digits, reader)
             }
-            _ => Ok(match atom(tag, reader)? {
+            _ => Ok(match atom(tag, reader, atoms)? {
                 Some(_) => Self::Atom,
                 None => Self::Unknown,
             }),
@@ -52,7 +54,7 @@ impl<'a> Term<'a> {
     }
 }
 
-impl Identifier<'_> {
+impl Identifier {
     pub(super) fn process(&self) -> Option<Process> {
         match self.kind {
             Kind::Port => None,
@@ -64,19 +66,13 @@ impl Identifier<'_> {
     /// Does not depend on the form of the identifier, except where a node name has other characters than ASCII: UTF-8 and Latin-1
     /// differ. Which of the two is used is settled for a connection in its handshake.
     pub(super) fn sender(&self) -> Sender {
-        let (words, rest) = self.node.as_chunks();
-        let mut hash = words.iter().fold(self.kind as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        hash = mix(hash, u64::from_le_bytes(last));
-        hash = mix(hash, self.number);
-        hash = mix(hash, u64::from(self.serial) << 32 | u64::from(self.creation));
-        Sender(mix(hash, self.node.len() as u64))
+        let hash = mix(self.node.0 ^ self.kind as u64, self.number);
+        Sender(mix(hash, u64::from(self.serial) << 32 | u64::from(self.creation)))
     }
 }
 
-fn identifier<'a>(tag: u8, reader: &mut Reader<'a>) -> Result<Term<'a>, Ended> {
-    let Some(node) = node(reader)? else { return Ok(Term::Unknown) };
+fn identifier(tag: u8, reader: &mut Reader<'_>, atoms: &[Atom]) -> Result<Term, Ended> {
+    let Some(node) = node(reader, atoms)? else { return Ok(Term::Unknown) };
     let (kind, number, serial) = match tag {
         NEW_PID | PID => (Kind::Process, reader.u32()?.into(), reader.u32()?),
         V4_PORT => (Kind::Port, reader.u64()?, 0),
@@ -89,12 +85,12 @@ fn identifier<'a>(tag: u8, reader: &mut Reader<'a>) -> Result<Term<'a>, Ended> {
     Ok(Term::Identifier(Identifier { kind, node, number, serial, creation }))
 }
 
-fn reference<'a>(tag: u8, reader: &mut Reader<'a>) -> Result<Term<'a>, Ended> {
+fn reference(tag: u8, reader: &mut Reader<'_>, atoms: &[Atom]) -> Result<Term, Ended> {
     let words = match tag {
         REFERENCE => 1,
         _ => usize::from(reader.u16()?),
     };
-    if node(reader)?.is_none() {
+    if node(reader, atoms)?.is_none() {
         return Ok(Term::Unknown);
     }
     let creation = match tag {
@@ -104,38 +100,30 @@ fn reference<'a>(tag: u8, reader: &mut Reader<'a>) -> Result<Term<'a>, Ended> {
     other(creation + 4 * words, reader)
 }
 
-fn other<'a>(len: usize, reader: &mut Reader<'a>) -> Result<Term<'a>, Ended> {
+fn other(len: usize, reader: &mut Reader<'_>) -> Result<Term, Ended> {
     reader.bytes(len)?;
     Ok(Term::Other)
 }
 
-fn node<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, Ended> {
+fn node(reader: &mut Reader<'_>, atoms: &[Atom]) -> Result<Option<Name>, Ended> {
     let tag = reader.u8()?;
-    atom(tag, reader)
+    atom(tag, reader, atoms)
 }
 
-/// The characters of an atom; None: not an atom.
-fn atom<'a>(tag: u8, reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, Ended> {
+/// None: not an atom, or one that the header does not name.
+fn atom(tag: u8, reader: &mut Reader<'_>, atoms: &[Atom]) -> Result<Option<Name>, Ended> {
     let len = match tag {
         ATOM | ATOM_UTF8 => reader.u16()?.into(),
         SMALL_ATOM | SMALL_ATOM_UTF8 => reader.u8()?.into(),
+        CACHED_ATOM => return Ok(atoms.get(usize::from(reader.u8()?)).map(|atom| atom.name)),
         _ => return Ok(None),
     };
-    reader.bytes(len).map(Some)
+    reader.bytes(len).map(|text| Some(Name::of(text)))
 }
-
-/// Both halves of the product of 128 bits: a few cycles, and every bit of the word moves half of the bits of the result.
-fn mix(hash: u64, word: u64) -> u64 {
-    let product = u128::from(hash ^ word ^ ODD) * u128::from(FACTOR);
-    (product >> 64) as u64 ^ product as u64
-}
-
-/// The fractional parts of the golden ratio and of pi: bits without a pattern.
-const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
-const ODD: u64 = 0x243F_6A88_85A3_08D3;
 
 const ATOM: u8 = 100;
 const ATOM_UTF8: u8 = 118;
+const CACHED_ATOM: u8 = 82;
 const INTEGER: u8 = 98;
 const NEWER_REFERENCE: u8 = 90;
 const NEW_PID: u8 = 88;

@@ -201,7 +201,7 @@ impl Channel {
     }
 
     /// Queues signals of Erlang's distribution, which keep their order where Erlang promises one.
-    pub fn send_signals(&self, signals: Signals) -> Accepted {
+    pub fn send_signals(&self, signals: &Signals<'_>) -> Accepted {
         self.queue(signals.count(), |outbox| outbox.sort(signals))
     }
 

@@ -5,9 +5,9 @@
 //! in the transport, on the way, or in the peer's inbox.
 
 use super::record::{self, Record};
-use super::signals::{Frozen, One, Run, Signals};
-use barrel_p2p_dist::lanes::{Lie, Mark, Sorter, LIGHT, MAX_LANES};
-use barrel_p2p_dist::scan::{Process, Sender};
+use super::signals::{Run, Signals};
+use barrel_p2p_dist::lanes::{LaneAtoms, Lie, Mark, Sorter, LIGHT, MAX_LANES};
+use barrel_p2p_dist::scan::{Process, Scanner, Sender};
 use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
@@ -82,7 +82,9 @@ struct Lane {
 /// The queues.
 #[derive(Debug)]
 pub(super) struct Outbox {
+    scanner: Scanner,
     sorter: Sorter,
+    atoms: LaneAtoms,
     lanes: Vec<Lane>,
     /// What the peer is to be told of its lanes.
     reports: Vec<Mark>,
@@ -104,10 +106,11 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) fn new(lanes: usize) -> Self {
         let sorter = Sorter::new(lanes);
-        let lanes = (0..sorter.lanes()).map(|_| Lane::default()).collect();
         Self {
+            scanner: Scanner::default(),
+            atoms: LaneAtoms::new(lanes),
+            lanes: (0..sorter.lanes()).map(|_| Lane::default()).collect(),
             sorter,
-            lanes,
             reports: Vec::new(),
             told: [0; MAX_LANES],
             held: BTreeSet::new(),
@@ -140,40 +143,51 @@ impl Outbox {
     }
 
     /// Queues signals, each in the lane that its order allows.
-    pub(super) fn sort(&mut self, signals: Signals) -> Accepted {
+    pub(super) fn sort(&mut self, signals: &Signals<'_>) -> Accepted {
         if self.closed {
             return Accepted::Closed;
+        }
+        let mut run = Run::new(signals);
+        if self.lanes.len() == 1 {
+            signals.iter().for_each(|signal| run.add(signal, 0..0, &[]));
+            return self.push(run.end());
         }
         if self.lanes[LIGHT].waiting_bytes == 0 {
             self.sorter.light_is_idle();
         }
-        let signals = signals.freeze();
-        let (mut run, mut lane) = (Run::default(), LIGHT);
+        let mut lane = LIGHT;
         let mut to_hold = Vec::new();
         for signal in signals.iter() {
-            let placement = self.sorter.place(signal.scan(), signal.bytes as u64);
+            let frame = self.scanner.scan(signal.body());
+            let process = frame.process;
+            let at = frame.atoms.map_or(0..0, |atoms| atoms.at());
+            let placement = self.sorter.place(frame.scan, signal.bytes() as u64, |lane| {
+                let atoms = frame.atoms.map_or(0, |atoms| self.atoms.encode(lane, &atoms));
+                (signal.bytes() - at.len() + atoms) as u64
+            });
             if placement.lane != lane || !placement.behind.is_empty() {
-                self.end_run(&mut run, &signals, lane);
+                self.queue_all(lane, &mut run);
                 lane = placement.lane;
                 if !placement.behind.is_empty() {
                     self.queue(lane, Entry::Wait(placement.behind));
                 }
             }
-            signal.add_to(&mut run);
+            let instead = if at.is_empty() { &[] } else { self.atoms.encoded() };
+            run.add(signal, at, instead);
             if let Some(sender) = placement.heavy {
-                to_hold.extend(self.hold(sender, &signal));
+                to_hold.extend(self.hold(sender, process));
             }
         }
-        self.end_run(&mut run, &signals, lane);
+        self.queue_all(lane, &mut run);
         self.answer(to_hold)
     }
 
     /// A heavy sender has sent: is it to be held from now on?
-    fn hold(&mut self, sender: Sender, signal: &One<'_>) -> Option<Process> {
+    fn hold(&mut self, sender: Sender, process: Option<Process>) -> Option<Process> {
         if self.sorter.outstanding() <= self.hold_above || self.held.contains(&sender) {
             return None;
         }
-        let process = signal.process()?;
+        let process = process?;
         if self.held.is_empty() {
             self.given_since_held = 0;
         }
@@ -181,9 +195,8 @@ impl Outbox {
         Some(process)
     }
 
-    fn end_run(&mut self, run: &mut Run, signals: &Frozen, lane: usize) {
-        run.cut(signals);
-        for chunk in run.chunks.drain(..) {
+    fn queue_all(&mut self, lane: usize, run: &mut Run) {
+        for chunk in run.end() {
             self.queue(lane, Entry::Frames(chunk));
         }
     }

@@ -2,12 +2,8 @@
 //! Signals of Erlang's distribution on their way into the outbox: their bytes, and where one ends and the next begins.
 
 use super::record::HEADER_BYTES;
-use barrel_p2p_dist::scan::{scan, sending_process, Process, Scan};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::ops::Range;
-
-/// Room for the small pieces of one call, which grows when needed.
-const COPIED_BYTES: usize = 4 * 1024;
 
 /// A length has 24 bits.
 const MAX_LENGTH: usize = (1 << 24) - 1;
@@ -17,60 +13,70 @@ const MAX_LENGTH: usize = (1 << 24) - 1;
 pub struct TooLong;
 
 /// Whole frames of one call, in order.
-#[derive(Debug)]
-pub struct Signals {
-    /// All small pieces, one behind the other.
-    copied: BytesMut,
-    pieces: Vec<Piece>,
-    signals: Vec<Signal>,
+#[derive(Debug, Default)]
+pub struct Signals<'a> {
+    pieces: Vec<Piece<'a>>,
+    signals: Vec<Start>,
+    /// Of all pieces that are worth copying.
+    copied_bytes: usize,
 }
 
-#[derive(Clone, Debug)]
-enum Piece {
-    Copied(Range<usize>),
+#[derive(Debug)]
+enum Piece<'a> {
+    Copied(&'a [u8]),
     Referenced(Bytes),
 }
 
-/// Its pieces begin with this one; its length has the header included.
-#[derive(Clone, Copy, Debug)]
-struct Signal {
-    piece: usize,
-    bytes: usize,
-}
-
-impl Default for Signals {
-    fn default() -> Self {
-        Self { copied: BytesMut::with_capacity(COPIED_BYTES), pieces: Vec::new(), signals: Vec::new() }
+impl Piece<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Copied(bytes) => bytes,
+            Self::Referenced(bytes) => bytes,
+        }
     }
 }
 
-impl Signals {
-    /// Begins a frame of this length.
-    pub fn begin(&mut self, length: usize) -> Result<(), TooLong> {
-        if length > MAX_LENGTH {
-            return Err(TooLong);
-        }
-        self.signals.push(Signal { piece: self.pieces.len(), bytes: length + HEADER_BYTES });
-        let at = self.copied.len();
-        self.pieces.push(Piece::Copied(at..at));
-        self.copy(&(length as u32).to_be_bytes());
-        Ok(())
+/// The pieces of a frame begin with this one; its length is without the header.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    piece: usize,
+    length: usize,
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+pub(super) struct One<'a> {
+    pieces: &'a [Piece<'a>],
+    length: usize,
+}
+
+impl<'a> Signals<'a> {
+    /// Begins a frame.
+    pub fn begin(&mut self) {
+        self.signals.push(Start { piece: self.pieces.len(), length: 0 });
     }
 
     /// Goes on with bytes that are worth copying.
-    pub fn copy(&mut self, bytes: &[u8]) {
-        let at = self.copied.len();
-        self.copied.put_slice(bytes);
-        let end = self.copied.len();
-        match self.pieces.last_mut() {
-            Some(Piece::Copied(range)) => range.end = end,
-            _ => self.pieces.push(Piece::Copied(at..end)),
-        }
+    pub fn copy(&mut self, bytes: &'a [u8]) -> Result<(), TooLong> {
+        self.copied_bytes += bytes.len();
+        self.piece(Piece::Copied(bytes))
     }
 
     /// Goes on with bytes that are kept where they are.
-    pub fn reference(&mut self, bytes: Bytes) {
-        self.pieces.push(Piece::Referenced(bytes));
+    pub fn reference(&mut self, bytes: Bytes) -> Result<(), TooLong> {
+        self.piece(Piece::Referenced(bytes))
+    }
+
+    /// Belongs to no frame, and is forgotten, where none was begun.
+    fn piece(&mut self, piece: Piece<'a>) -> Result<(), TooLong> {
+        if let Some(signal) = self.signals.last_mut() {
+            signal.length += piece.bytes().len();
+            if signal.length > MAX_LENGTH {
+                return Err(TooLong);
+            }
+            self.pieces.push(piece);
+        }
+        Ok(())
     }
 
     /// How many there are.
@@ -78,96 +84,79 @@ impl Signals {
         self.signals.len() as u64
     }
 
-    pub(super) fn freeze(self) -> Frozen {
-        Frozen { copied: self.copied.freeze(), pieces: self.pieces, signals: self.signals }
-    }
-}
-
-/// The same, complete.
-pub(super) struct Frozen {
-    copied: Bytes,
-    pieces: Vec<Piece>,
-    signals: Vec<Signal>,
-}
-
-/// One of them.
-#[derive(Clone, Copy)]
-pub(super) struct One<'a> {
-    frozen: &'a Frozen,
-    pieces: &'a [Piece],
-    /// Header included.
-    pub(super) bytes: usize,
-}
-
-impl Frozen {
     pub(super) fn iter(&self) -> impl Iterator<Item = One<'_>> {
         let ends = self.signals.iter().skip(1).map(|next| next.piece).chain([self.pieces.len()]);
-        self.signals.iter().zip(ends).map(|(signal, end)| One {
-            frozen: self,
-            pieces: &self.pieces[signal.piece..end],
-            bytes: signal.bytes,
-        })
-    }
-
-    /// A chunk of the small pieces.
-    pub(super) fn chunk(&self, range: Range<usize>) -> Bytes {
-        self.copied.slice(range)
+        self.signals
+            .iter()
+            .zip(ends)
+            .map(|(start, end)| One { pieces: &self.pieces[start.piece..end], length: start.length })
     }
 }
 
 impl<'a> One<'a> {
-    /// What its order depends on.
-    pub(super) fn scan(&self) -> Scan {
-        scan(self.body())
+    /// Header included.
+    pub(super) fn bytes(&self) -> usize {
+        HEADER_BYTES + self.length
     }
 
-    /// Who sent it, when it is a process.
-    pub(super) fn process(&self) -> Option<Process> {
-        sending_process(self.body())
+    pub(super) fn body(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.pieces.iter().map(Piece::bytes)
+    }
+}
+
+/// Chunks of consecutive frames of one lane, with small pieces that lie side by side in one chunk.
+pub(super) struct Run {
+    chunks: Vec<Bytes>,
+    copied: BytesMut,
+}
+
+impl Run {
+    /// With room for all small pieces of these signals.
+    pub(super) fn new(signals: &Signals<'_>) -> Self {
+        Self {
+            chunks: Vec::new(),
+            copied: BytesMut::with_capacity(signals.copied_bytes + HEADER_BYTES * signals.signals.len()),
+        }
     }
 
-    /// Gives its pieces to a run of chunks of the same lane.
-    pub(super) fn add_to(&self, run: &mut Run) {
-        for piece in self.pieces {
-            match piece {
-                Piece::Copied(range) if run.copied.end == range.start && !run.copied.is_empty() => {
-                    run.copied.end = range.end
-                }
-                Piece::Copied(range) => {
-                    run.cut(self.frozen);
-                    run.copied = range.clone();
-                }
-                Piece::Referenced(bytes) => {
-                    run.cut(self.frozen);
-                    run.chunks.push(bytes.clone());
-                }
+    /// Goes on with a frame, of which some bytes are replaced.
+    pub(super) fn add(&mut self, signal: One<'_>, at: Range<usize>, instead: &[u8]) {
+        // Headers are never so long that this could be more than `MAX_LENGTH`: large signals come in fragments.
+        self.copied.put_u32((signal.length - at.len() + instead.len()) as u32);
+        let mut from = 0;
+        let mut instead = Some(instead);
+        for piece in signal.pieces {
+            let end = from + piece.bytes().len();
+            self.part(piece, 0..at.start.clamp(from, end) - from);
+            if end >= at.start {
+                self.copied.put_slice(instead.take().unwrap_or_default());
+            }
+            self.part(piece, at.end.clamp(from, end) - from..end - from);
+            from = end;
+        }
+    }
+
+    fn part(&mut self, piece: &Piece<'_>, range: Range<usize>) {
+        match piece {
+            Piece::Copied(bytes) => self.copied.put_slice(&bytes[range]),
+            Piece::Referenced(_) if range.is_empty() => {}
+            Piece::Referenced(bytes) => {
+                self.cut();
+                self.chunks.push(bytes.slice(range));
             }
         }
     }
 
-    fn body(&self) -> impl Iterator<Item = &'a [u8]> {
-        let copied = &self.frozen.copied;
-        self.pieces.iter().enumerate().map(|(at, piece)| match piece {
-            Piece::Copied(range) if at == 0 => &copied[range.start + HEADER_BYTES..range.end],
-            Piece::Copied(range) => &copied[range.clone()],
-            Piece::Referenced(bytes) => &bytes[..],
-        })
-    }
-}
-
-/// Chunks of consecutive frames of one lane, with small ones that lie side by side in one chunk.
-#[derive(Default)]
-pub(super) struct Run {
-    pub(super) chunks: Vec<Bytes>,
-    copied: Range<usize>,
-}
-
-impl Run {
-    /// Ends the chunk of small pieces.
-    pub(super) fn cut(&mut self, frozen: &Frozen) {
+    fn cut(&mut self) {
         if !self.copied.is_empty() {
-            self.chunks.push(frozen.chunk(std::mem::take(&mut self.copied)));
+            self.chunks.push(self.copied.split().freeze());
         }
+    }
+
+    /// Ends it.
+    pub(super) fn end(&mut self) -> impl Iterator<Item = Bytes> + '_ {
+        self.cut();
+        self.chunks.drain(..)
     }
 }
 
@@ -175,48 +164,60 @@ impl Run {
 mod tests {
     use super::*;
 
-    fn three() -> Frozen {
+    fn three() -> Signals<'static> {
         let mut signals = Signals::default();
-        signals.begin(3).unwrap();
-        signals.copy(b"a");
-        signals.copy(b"bc");
-        signals.begin(7).unwrap();
-        signals.copy(b"d");
-        signals.reference(Bytes::from_static(b"large"));
-        signals.copy(b"e");
-        signals.begin(1).unwrap();
-        signals.copy(b"f");
-        signals.freeze()
+        signals.begin();
+        signals.copy(b"a").unwrap();
+        signals.copy(b"bc").unwrap();
+        signals.begin();
+        signals.copy(b"d").unwrap();
+        signals.reference(Bytes::from_static(b"large")).unwrap();
+        signals.copy(b"e").unwrap();
+        signals.begin();
+        signals.copy(b"f").unwrap();
+        signals
+    }
+
+    fn chunks(run: &mut Run) -> Vec<Vec<u8>> {
+        run.end().map(|chunk| chunk.to_vec()).collect()
     }
 
     #[test]
     fn every_signal_has_its_own_bytes() {
-        let frozen = three();
-        let bodies: Vec<_> = frozen.iter().map(|one| (one.bytes, one.body().collect::<Vec<_>>().concat())).collect();
+        let signals = three();
+        let bodies: Vec<_> = signals.iter().map(|one| (one.bytes(), one.body().collect::<Vec<_>>().concat())).collect();
         assert_eq!(bodies, [(7, b"abc".to_vec()), (11, b"dlargee".to_vec()), (5, b"f".to_vec())]);
     }
 
     #[test]
     fn small_pieces_side_by_side_are_one_chunk() {
-        let frozen = three();
-        let mut run = Run::default();
-        frozen.iter().for_each(|one| one.add_to(&mut run));
-        run.cut(&frozen);
-        let chunks: Vec<_> = run.chunks.iter().map(|chunk| &chunk[..]).collect();
-        assert_eq!(chunks, [&b"\0\0\0\x03abc\0\0\0\x07d"[..], b"large", b"e\0\0\0\x01f"]);
+        let signals = three();
+        let mut run = Run::new(&signals);
+        signals.iter().for_each(|one| run.add(one, 0..0, &[]));
+        assert_eq!(chunks(&mut run), [&b"\0\0\0\x03abc\0\0\0\x07d"[..], b"large", b"e\0\0\0\x01f"]);
     }
 
     #[test]
-    fn what_another_lane_took_leaves_a_gap() {
-        let frozen = three();
-        let mut run = Run::default();
-        frozen.iter().filter(|one| one.bytes != 11).for_each(|one| one.add_to(&mut run));
-        run.cut(&frozen);
-        assert_eq!(run.chunks.len(), 2);
+    fn bytes_are_replaced_wherever_pieces_end() {
+        let signals = three();
+        let whole = b"dlargee";
+        let large = signals.iter().nth(1).unwrap();
+        for start in 0..=whole.len() {
+            for end in start..=whole.len() {
+                let mut run = Run::new(&signals);
+                run.add(large, start..end, b"new");
+                let expected = [&whole[..start], b"new", &whole[end..]].concat();
+                let header = (expected.len() as u32).to_be_bytes();
+                assert_eq!(chunks(&mut run).concat(), [&header[..], &expected].concat());
+            }
+        }
     }
 
     #[test]
     fn too_long_a_frame_is_refused() {
-        assert_eq!(Signals::default().begin(MAX_LENGTH + 1), Err(TooLong));
+        let mut signals = Signals::default();
+        signals.begin();
+        assert_eq!(signals.reference(Bytes::from(vec![0; MAX_LENGTH])), Ok(()));
+        assert_eq!(signals.copy(b"1"), Err(TooLong));
     }
 }

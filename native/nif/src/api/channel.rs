@@ -76,7 +76,7 @@ fn channel_send_signals<'a>(
 ) -> NifResult<Term<'a>> {
     lent::free();
     let signals = payload::from_terms(signals)?;
-    Ok(accepted(env, channel.0.send_signals(signals)))
+    Ok(accepted(env, channel.0.send_signals(&signals)))
 }
 
 /// Those that were held are let go: `ok`, or `busy`.
