@@ -10,6 +10,9 @@ use proptest::prelude::*;
 /// Of a frame that refers to no atoms.
 const HEADER: &[u8] = &[131, 68, 0];
 
+/// Of a fragment that refers to no atoms.
+const LONGEST_PLAIN_HEADER: usize = 19;
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
 
@@ -26,6 +29,9 @@ proptest! {
         }
         prop_assert_eq!(scan([&changed[..]]), scan([&bytes[..]]));
         prop_assert_eq!(scan(changed.chunks(7)), scan([&bytes[..]]));
+        let mut taken = 0;
+        scan(bytes.chunks(7).inspect(|piece| taken += piece.len()));
+        prop_assert!(taken < LONGEST_PLAIN_HEADER + SCAN_BYTES + 7);
     }
 
     #[test]

@@ -269,6 +269,16 @@ fn a_small_sender_stays_light_beside_a_large_one() {
 }
 
 #[test]
+fn positions_count_what_a_frame_is_on_its_lane() {
+    let mut sorter = Sorter::new(3);
+    let lengths = |lane| if lane == LIGHT { 70 } else { 90 };
+    sorter.place(whole(1), 100, lengths);
+    let large = sorter.place(whole(2), 64 * KIB, lengths);
+    assert_eq!((large.lane, large.behind), (1, vec![Mark { lane: LIGHT, position: 70 }]));
+    assert_eq!(sorter.outstanding(), 90);
+}
+
+#[test]
 fn large_senders_spread_over_the_lanes_and_come_back() {
     let mut sorter = Sorter::new(3);
     assert_eq!(place(&mut sorter, whole(1), 64 * KIB).lane, 1);

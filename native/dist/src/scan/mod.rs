@@ -112,8 +112,11 @@ pub struct Frame<'a> {
 /// 255 bytes, the longest that a hello may have.
 pub const SCAN_BYTES: usize = 1024;
 
-/// The longest header: of a fragment, with 255 atoms of 255 characters that take four bytes each.
-const HEADER_BYTES: usize = 2 + 16 + 1 + 128 + 255 * (1 + 2 + 255 * 4);
+/// The longest header without atoms: of a fragment.
+const PLAIN_HEADER_BYTES: usize = 2 + 16 + 1;
+
+/// The longest header: with 255 atoms of 255 characters that take four bytes each.
+const HEADER_BYTES: usize = PLAIN_HEADER_BYTES + 128 + 255 * (1 + 2 + 255 * 4);
 
 /// Reads the frames of one channel, in the order in which the emulator gives them.
 #[derive(Debug, Default)]
@@ -155,23 +158,32 @@ impl Scanner {
     }
 
     #[cold]
-    fn copied<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) -> (Scan, Option<Process>) {
+    fn copied<'a>(&mut self, mut pieces: impl Iterator<Item = &'a [u8]>) -> (Scan, Option<Process>) {
         let mut copy = Vec::new();
-        for piece in pieces {
-            copy.extend_from_slice(&piece[..piece.len().min(HEADER_BYTES + SCAN_BYTES - copy.len())]);
+        for header_bytes in [PLAIN_HEADER_BYTES, HEADER_BYTES] {
+            while copy.len() < header_bytes + SCAN_BYTES {
+                let Some(piece) = pieces.next() else { break };
+                copy.extend_from_slice(&piece[..piece.len().min(HEADER_BYTES + SCAN_BYTES - copy.len())]);
+            }
+            if let Ok(read) = self.in_place(&copy, || &[]) {
+                return read;
+            }
         }
+        // What ends too early is a fence: there is no more.
         let mut reader = self.cache.begin(&copy);
-        // What ends too early here is a fence: there is no more.
-        Header::read(&mut reader, &mut self.cache).map_or((Scan::Whole(Order::Fence), None), |header| {
-            self.control(&header, reader).unwrap_or_else(|Ended| header.scan(control::UNKNOWN))
-        })
+        Header::read(&mut reader, &mut self.cache)
+            .map_or((Scan::Whole(Order::Fence), None), |header| header.scan(control::UNKNOWN))
     }
 
+    /// Ends too early only where more of the frame could help.
     fn control(&self, header: &Header, mut reader: Reader<'_>) -> Result<(Scan, Option<Process>), Ended> {
+        let is_all = reader.len() >= SCAN_BYTES;
         reader.limit(SCAN_BYTES);
-        let control =
-            if header.has_control() { control::read(&mut reader, self.cache.named())? } else { control::UNKNOWN };
-        Ok(header.scan(control))
+        Ok(header.scan(match header.has_control().then(|| control::read(&mut reader, self.cache.named())) {
+            Some(Ok(control)) => control,
+            Some(Err(Ended)) if !is_all => return Err(Ended),
+            Some(Err(Ended)) | None => control::UNKNOWN,
+        }))
     }
 }
 
