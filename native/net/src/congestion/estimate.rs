@@ -61,9 +61,9 @@ impl Estimate {
         self.rtt.get().unwrap_or(Duration::ZERO)
     }
 
-    /// Bytes that fill the path `gain` times over, and a queue of `slack`.
-    pub(super) fn product(&self, gain: f64, slack: Duration) -> u64 {
-        (self.rate() as f64 * (gain * self.rtt().as_secs_f64() + slack.as_secs_f64())) as u64
+    /// Bytes that fill the path at `rate`, `gain` times over, and a queue of `slack`.
+    pub(super) fn product(&self, rate: u64, gain: f64, slack: Duration) -> u64 {
+        (rate as f64 * (gain * self.rtt().as_secs_f64() + slack.as_secs_f64())) as u64
     }
 
     /// A queue that begins to show.
@@ -129,7 +129,7 @@ mod tests {
         let mut estimate = Estimate::new(start);
         estimate.on_rtt(Duration::from_millis(50));
         estimate.on_round(start + SECOND, &delivered(start, 1_000_000, false), true);
-        assert_eq!(estimate.product(1.0, Duration::ZERO), 50_000);
-        assert_eq!(estimate.product(1.25, Duration::from_millis(2)), 64_500);
+        assert_eq!(estimate.product(estimate.rate(), 1.0, Duration::ZERO), 50_000);
+        assert_eq!(estimate.product(estimate.rate(), 1.25, Duration::from_millis(2)), 64_500);
     }
 }

@@ -2,7 +2,7 @@
 //! How much may be in flight: as much as the path carries, and now and then a little more to see whether it carries more.
 //!
 //! What fills the path without a queue is the product of the two numbers of the [`Estimate`]. It is taken a quarter higher for two rounds
-//! (probe), a tenth lower for one (drain), then as it is (cruise), which goes on while small messages pass ([`Calm`]). Every few seconds a
+//! (probe), a tenth lower for one (drain), then as it is (cruise). While small messages pass that goes on, with a mean rate ([`Calm`]). Every few seconds a
 //! drain is deep: it shows the path without our own queue. A queue that stands even then is somebody else's, and whoever keeps off it
 //! starves; so we take part as others do (rival).
 //!
@@ -250,8 +250,9 @@ impl Governor {
         // A window that is kept small shows nothing about the path, nor is chance to raise it round after round.
         self.estimate.on_round(now, round, !calm);
         if calm {
-            let known = self.estimate.rate();
-            self.calm.on_round(now, round.rate(now) > known + known / 8);
+            self.calm.on_round(now, round.rate(now));
+        } else if matches!(self.phase, Phase::Cruise { .. } | Phase::Probe { .. }) && !round.app_limited {
+            self.calm.on_tried(now, round);
         }
         let queue = round.least_rtt.unwrap_or_default().saturating_sub(self.estimate.rtt());
         // With little to send, an acknowledgement waits for company: that is no queue.
@@ -264,7 +265,6 @@ impl Governor {
         let plenty = 2 * self.filled(1.0);
         let full = self.losses.on_round(round, queued, self.mtu, self.window, plenty);
         self.phase = self.next_phase(now, round, queue, queued, full);
-        let slack = if self.is_calm(now) { self.limits.calm_slack } else { self.limits.slack };
         let gain = match self.phase {
             Phase::Startup { .. } | Phase::Settle { .. } | Phase::Rival { .. } => return,
             Phase::Drain { why: Why::Probe, .. } => DRAIN_GAIN,
@@ -272,7 +272,11 @@ impl Governor {
             Phase::Cruise { .. } => 1.0,
             Phase::Probe { gain, .. } => gain,
         };
-        let filled = self.estimate.product(gain, slack).max(self.limits.floor);
+        let filled = if self.is_calm(now) {
+            self.estimate.product(self.calm.rate(), 1.0, self.limits.calm_slack).max(self.limits.floor)
+        } else {
+            self.filled(gain)
+        };
         self.set_window(self.losses.capped(filled));
     }
 
@@ -382,7 +386,7 @@ impl Governor {
 
     fn cruise(&mut self, now: Instant, round: &Round) -> Phase {
         self.estimate.turn_rate();
-        self.calm.on_cycle(now, self.estimate.rate());
+        self.calm.on_cycle(now);
         // As random as the network, and the same for the same events.
         let chance = round.delivered / self.mtu;
         Phase::Cruise { rounds: CRUISE_ROUNDS + chance % CRUISE_ROUNDS_BY_CHANCE }
@@ -390,7 +394,7 @@ impl Governor {
 
     /// What fills the path `gain` times over.
     fn filled(&self, gain: f64) -> u64 {
-        self.estimate.product(gain, self.limits.slack).max(self.limits.floor)
+        self.estimate.product(self.estimate.rate(), gain, self.limits.slack).max(self.limits.floor)
     }
 
     fn set_window(&mut self, window: u64) {
@@ -399,102 +403,4 @@ impl Governor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MTU: u64 = 1_000;
-    const RTT: Duration = Duration::from_millis(10);
-    const LIMITS: Limits =
-        Limits { initial: 10 * MTU, floor: 10 * MTU, slack: Duration::ZERO, calm_slack: Duration::ZERO };
-
-    /// Sends a window and hears of it a round trip later.
-    fn exchange(governor: &mut Governor, now: &mut Instant, app_limited: bool) {
-        let (sent, packets) = (*now, governor.window() / MTU);
-        governor.on_sent(sent);
-        *now += RTT;
-        for _ in 0..packets {
-            governor.on_ack(sent, MTU, app_limited);
-        }
-        governor.on_end_acks(*now, 0);
-        *now += Duration::from_micros(1);
-    }
-
-    fn started() -> (Governor, Instant) {
-        let now = Instant::now();
-        (Governor::new(now, MTU, LIMITS), now)
-    }
-
-    #[test]
-    fn startup_doubles_while_there_is_something_to_send() {
-        let (mut governor, mut now) = started();
-        for doubled in [20, 40, 80] {
-            exchange(&mut governor, &mut now, false);
-            assert_eq!(governor.window(), doubled * MTU);
-        }
-        exchange(&mut governor, &mut now, true);
-        assert_eq!(governor.window(), 80 * MTU);
-    }
-
-    #[test]
-    fn silence_does_not_lower_the_rate() {
-        let (mut governor, mut now) = started();
-        exchange(&mut governor, &mut now, false);
-        now += Duration::from_secs(60);
-        exchange(&mut governor, &mut now, false);
-        assert_eq!(governor.estimate.rate(), 20 * MTU * 100);
-    }
-
-    #[test]
-    fn acknowledgements_that_wait_for_company_are_no_rival() {
-        let (mut governor, mut now) = started();
-        exchange(&mut governor, &mut now, false);
-        for _ in 0..1_000 {
-            governor.on_sent(now);
-            let sent = now;
-            now += 4 * RTT;
-            governor.on_ack(sent, MTU, true);
-            governor.on_end_acks(now, 0);
-            now += RTT;
-        }
-        assert_eq!(governor.phase, Phase::Startup { best: 10 * MTU * 100, flat: 0 });
-        assert_eq!(governor.window(), 20 * MTU);
-    }
-
-    #[test]
-    fn a_collapse_starts_from_the_bottom() {
-        let (mut governor, mut now) = started();
-        exchange(&mut governor, &mut now, false);
-        governor.on_collapse(now);
-        assert_eq!(governor.window(), LEAST_PACKETS * MTU);
-        assert_eq!(governor.initial_window(), LIMITS.initial);
-        exchange(&mut governor, &mut now, false);
-        assert_eq!(governor.window(), 2 * LEAST_PACKETS * MTU);
-    }
-
-    #[test]
-    fn a_path_carries_as_much_while_its_queue_drains() {
-        let (mut governor, mut now) = started();
-        for _ in 0..3 {
-            exchange(&mut governor, &mut now, false);
-        }
-        assert_eq!(governor.carried(), 80 * MTU);
-        let filled = governor.filled(1.0);
-        assert_eq!(filled, 40 * MTU);
-        for (phase, gain) in [
-            (Phase::Drain { rounds: 2, why: Why::Look }, DEEP_DRAIN_GAIN),
-            (Phase::Drain { rounds: 1, why: Why::Probe }, DRAIN_GAIN),
-            (Phase::Probe { rounds: 2, gain: NEXT_PROBE_GAIN, rate_before: 0 }, NEXT_PROBE_GAIN),
-        ] {
-            governor.phase = phase;
-            governor.set_window(governor.filled(gain));
-            assert_eq!((governor.carried(), governor.window() == filled), (filled, false), "{phase:?}");
-        }
-    }
-
-    #[test]
-    fn a_window_holds_packets_of_a_grown_size() {
-        let (mut governor, _) = started();
-        governor.on_mtu(65_000);
-        assert_eq!(governor.window(), LEAST_PACKETS * 65_000);
-    }
-}
+mod tests;
