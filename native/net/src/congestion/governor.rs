@@ -2,9 +2,9 @@
 //! How much may be in flight: as much as the path carries, and now and then a little more to see whether it carries more.
 //!
 //! What fills the path without a queue is the product of the two numbers of the [`Estimate`]. It is taken a quarter higher for two rounds
-//! (probe), a tenth lower for one (drain), then as it is (cruise). While small messages pass that goes on, with a mean rate ([`Calm`]). Every few seconds a
-//! drain is deep: it shows the path without our own queue. A queue that stands even then is somebody else's, and whoever keeps off it
-//! starves; so we take part as others do (rival).
+//! (probe), a tenth lower for one (drain), then as it is (cruise). While small messages pass, cruise goes on, with a mean rate ([`Calm`]).
+//! Every few seconds a drain is deep: it shows the path without our own queue. A queue that stands even then is somebody else's, and whoever
+//! keeps off it starves; so we take part as others do (rival).
 //!
 //! Pure: time comes in with every event. The decisions fall at the end of a round, except that startup ends at once.
 
