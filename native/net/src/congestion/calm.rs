@@ -20,8 +20,8 @@ const FAST_ROUNDS: u8 = 3;
 pub(super) struct Calm {
     small_until: Instant,
     until: Instant,
-    /// Bytes per second, in the mean of the last cycle. The best of its rounds is luck where rounds are short: at 1 ms it was 330 to
-    /// 500 MB/s on a path that carried 220, and a window for so much is a queue.
+    /// Bytes per second, in the mean of the last cycle. The best of its rounds is luck where rounds are short: at 1 ms it was once
+    /// 499 MB/s where 207 were carried, and a window for so much is a queue.
     rate: u64,
     cycle: Sum,
     fast_rounds: u8,
@@ -53,7 +53,7 @@ impl Calm {
         self.rate
     }
 
-    /// A round outside of calm that had enough to send, and neither less nor more in flight than the path seems to carry.
+    /// A round of cruise or probe outside of calm, which had enough to send.
     pub(super) fn on_tried(&mut self, now: Instant, round: &Round) {
         self.cycle.bytes += round.delivered;
         self.cycle.time += now.saturating_duration_since(round.began);
